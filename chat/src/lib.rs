@@ -26,7 +26,7 @@ pub use pictures::pictures;
 pub use request::{Answer, Request};
 pub use stage::Stage;
 pub use terminal::{
-    Backend, Keeping, Mouse, Options, Reconnecting, RunError, require_terminal, run,
+    Backend, Graphics, Keeping, Mouse, Options, Reconnecting, RunError, require_terminal, run,
 };
 pub use theme::Theme;
 pub use thumbnail::{Pictures, Thumbnail, Unshowable};

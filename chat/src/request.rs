@@ -1,14 +1,15 @@
 //! What the screen asks the client to do.
 
 use sealpost_messenger::api::{
-    AcceptFile, ApiError, Caller, CancelFile, Contact, ContactsResult, ConversationParams,
-    ConversationsResult, DeclineGroup, DraftParams, EditMessage, EditParams, Empty, EntryParams,
-    ForgetGroup, Group, GroupParams, History, HistoryParams, HistoryResult, JoinGroup,
-    ListContacts, ListConversations, LookUp, LookUpParams, MarkRead, MarkReadParams, Method,
-    QuitGroup, ReactionParams, RefuseFile, RemoteDelete, RetryMessage, SaveDraft, Search,
-    SearchParams, Send, SendFile, SendFileParams, SendParams, SendReaction, SendResult, Status,
-    StatusResult, SubscribeChanges, TakeOverGroup, TrustKey, TrustParams, UpdateContact,
-    UpdateContactParams, UpdateConversation, UpdateGroup, UpdateGroupParams,
+    AcceptFile, ApiError, Block, Caller, CancelFile, CancelMessage, CancelResult, Connect,
+    ConnectParams, ConnectResult, Contact, ContactsResult, ConversationParams, ConversationsResult,
+    DeclineGroup, DraftParams, EditMessage, EditParams, Empty, EntryParams, ForgetGroup, Group,
+    GroupParams, History, HistoryParams, HistoryResult, JoinGroup, ListContacts, ListConversations,
+    LookUp, LookUpParams, MarkRead, MarkReadParams, Method, PeerParams, QuitGroup, ReactionParams,
+    RefuseFile, RemoteDelete, RetryMessage, SaveDraft, Search, SearchParams, Send, SendFile,
+    SendFileParams, SendParams, SendReaction, SendResult, Status, StatusResult, SubscribeChanges,
+    TakeOverGroup, TrustKey, TrustParams, Unblock, UpdateContact, UpdateContactParams,
+    UpdateConversation, UpdateGroup, UpdateGroupParams,
 };
 
 macro_rules! requests {
@@ -44,6 +45,8 @@ requests! {
     Contacts(Empty) = ListContacts => Contacts,
     /// Returns a page of a conversation.
     History(HistoryParams) = History => Entries,
+    /// Returns what was not seen of a conversation, in which mentions are looked for.
+    Unseen(HistoryParams) = History => Entries,
     /// Finds entries.
     Search(SearchParams) = Search => Entries,
     /// Sends a message.
@@ -64,6 +67,10 @@ requests! {
     React(ReactionParams) = SendReaction => Sent,
     /// Sends a message again that failed.
     Retry(EntryParams) = RetryMessage => Sent,
+    /// Gives a message up that waits, or takes one off the list that has failed.
+    GiveUp(EntryParams) = CancelMessage => Cancelled,
+    /// Connects to the server at once.
+    Connect(ConnectParams) = Connect => Connected,
     /// Records what the user has seen.
     MarkRead(MarkReadParams) = MarkRead => Done,
     /// Keeps a text that was begun.
@@ -72,6 +79,10 @@ requests! {
     Update(ConversationParams) = UpdateConversation => Done,
     /// Gives a contact a name.
     Name(UpdateContactParams) = UpdateContact => Done,
+    /// Drops what comes from a person, or leaves a group for good.
+    Block(PeerParams) = Block => Done,
+    /// Takes messages again, or invitations to a group.
+    Unblock(PeerParams) = Unblock => Done,
     /// Trusts a key.
     Trust(TrustParams) = TrustKey => Contact,
     /// Accepts the invitation to a group.
@@ -105,6 +116,10 @@ pub enum Answer {
     Entries(HistoryResult),
     /// What became of a message.
     Sent(SendResult),
+    /// For whom a message was given up.
+    Cancelled(CancelResult),
+    /// What came of connecting.
+    Connected(ConnectResult),
     /// A contact.
     Contact(Contact),
     /// A group.
@@ -115,7 +130,14 @@ impl Request {
     /// Whether it waits for the server, or reads a large file, so that others should not
     /// wait behind it.
     pub const fn is_slow(&self) -> bool {
-        matches!(self, Self::LookUp(_) | Self::Search(_) | Self::SendFile(_) | Self::UpdateGroup(_))
+        matches!(
+            self,
+            Self::LookUp(_)
+                | Self::Search(_)
+                | Self::SendFile(_)
+                | Self::UpdateGroup(_)
+                | Self::Connect(_)
+        )
     }
 }
 

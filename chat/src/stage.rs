@@ -8,7 +8,8 @@ use ratatui::layout::Size;
 use sealpost_messenger::api::{Notification, Time};
 
 use crate::{
-    Demo, Effect, Message, Model, Picture, Pictures, Request, Theme, Zone, start, update, view,
+    Demo, Effect, Keeping, Message, Model, Picture, Pictures, Request, Theme, Zone, start, update,
+    view,
 };
 
 /// A screen without a terminal.
@@ -33,6 +34,21 @@ impl Stage {
         let effects = start(&mut stage.model);
         stage.carry_out(effects);
         stage.listen();
+        stage
+    }
+
+    /// The screen of an account that is kept, or not.
+    #[must_use]
+    pub fn keeping(self, keeping: Keeping) -> Self {
+        Self { model: self.model.with_keeping(keeping), ..self }
+    }
+
+    /// The screen of a terminal that shows pictures in this way.
+    #[cfg(test)]
+    pub(crate) fn with_pictures(self, pictures: Pictures) -> Self {
+        let now = self.model.now();
+        let mut stage = Self { model: self.model.with_pictures(pictures), ..self };
+        stage.take(Message::Tick(now));
         stage
     }
 
@@ -119,7 +135,7 @@ impl Stage {
 }
 
 /// The key with a name, as the help writes it.
-fn key(name: &str) -> Option<KeyEvent> {
+pub(crate) fn key(name: &str) -> Option<KeyEvent> {
     let mut modifiers = KeyModifiers::NONE;
     let mut rest = name;
     for (prefix, modifier) in

@@ -113,6 +113,58 @@ fn first_run_asks_and_then_people_talk_through_a_server() {
 }
 
 #[test]
+fn passphrases_that_are_wrong_are_asked_for_again() {
+    let bed = ProgramBed::new();
+    let server = bed.serve(&[]);
+    let home = bed.path("alice");
+    let chat = format!("{SEALPOST} --home {} chat --utc; echo status $?; exec cat", home.display());
+    let Some(tmux) = Tmux::run("passphrase", &chat) else { return };
+    let answer = |question: &str, text: &str| {
+        until(question, || tmux.screen().trim_end().ends_with(question));
+        tmux.text(text);
+        tmux.keys(&["Enter"]);
+    };
+    answer("Address or link:", &server.address);
+    answer("12345678:", ALICE);
+    answer("(y/n)", "y");
+    answer("new passphrase:", "correct");
+    answer("again:", "korrect");
+    tmux.shows("the two passphrases differ; try again");
+    answer("new passphrase:", "correct");
+    answer("again:", "correct");
+    answer("\npassphrase:", "korrect");
+    tmux.shows("wrong passphrase; try again");
+    answer("again\npassphrase:", "correct");
+    tmux.shows("connected");
+    tmux.keys(&["C-q"]);
+    tmux.shows("status 0");
+    drop(tmux);
+    let Some(tmux) = Tmux::run("passphrase-again", &chat) else { return };
+    let answer = |count: usize, text: &str| {
+        until("the passphrase is asked for", || {
+            tmux.screen().matches("passphrase:").count() == count
+        });
+        tmux.text(text);
+        tmux.keys(&["Enter"]);
+    };
+    answer(1, "korrect");
+    tmux.shows("wrong passphrase; try again");
+    answer(2, "correct");
+    tmux.shows("connected");
+    tmux.keys(&["C-q"]);
+    tmux.shows("status 0");
+    drop(tmux);
+    let Some(tmux) = Tmux::run("passphrase-wrong", &chat) else { return };
+    for count in 1..=3 {
+        until("the passphrase is asked for", || {
+            tmux.screen().matches("passphrase:").count() == count
+        });
+        tmux.keys(&["Enter"]);
+    }
+    tmux.shows("status 1");
+}
+
+#[test]
 fn screen_goes_on_when_the_daemon_dies() {
     let bed = ProgramBed::new();
     let server = bed.serve(&[]);

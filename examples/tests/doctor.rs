@@ -8,9 +8,10 @@ use std::fs::{self, Permissions};
 use std::os::unix::fs::PermissionsExt;
 
 use rusqlite::Connection;
+use rustix::process::Signal;
 use serde_json::Value;
 use support::small_disk::SmallDisk;
-use support::{ALICE, BOB, ProgramBed, objects};
+use support::{ALICE, BOB, ProgramBed, objects, until};
 
 /// The state of each check, and what was found.
 fn findings(bed: &ProgramBed, home: &str, args: &[&str]) -> Vec<(String, String, String)> {
@@ -53,6 +54,63 @@ fn healthy_home_is_found_healthy_with_and_without_an_owner() {
     let text = bed.sealpost("alice", &["doctor", "--offline"]).succeeded();
     assert!(text.starts_with("ok       folder       /"), "{text}");
     assert!(!text.contains("server  "), "{text}");
+}
+
+/// A connection to a server that has stopped without a word looks as it did before.
+#[test]
+fn server_that_hangs_is_found_behind_an_owner_that_is_online() {
+    let bed = ProgramBed::new();
+    let server = bed.serve(&[]);
+    bed.register_both(&server);
+    let daemon = bed.start("alice", &["daemon"]);
+    assert_eq!(daemon.line(), "ready");
+    let unproven = findings(&bed, "alice", &[]);
+    assert!(unproven.last().unwrap().2.contains("no contact to look up"), "{unproven:?}");
+    bed.sealpost("alice", &["send", BOB, "hello"]).succeeded();
+    finds(&bed, "server", "ok", "answers");
+    server.signal(Signal::STOP);
+    let hangs = findings(&bed, "alice", &["--timeout", "2"]);
+    server.signal(Signal::CONT);
+    let (check, state, found) = hangs.last().unwrap();
+    assert_eq!((&**check, &**state), ("server", "error"), "{hangs:?}");
+    assert!(found.contains("did not answer in time"), "{found}");
+    let clock = findings(&bed, "alice", &["--offline"]);
+    assert!(clock.last().unwrap().2.ends_with("not checked now"), "{clock:?}");
+}
+
+#[test]
+fn account_that_went_online_elsewhere_is_taken_back() {
+    let bed = ProgramBed::new();
+    let server = bed.serve(&[]);
+    bed.register_both(&server);
+    let daemon = bed.start("alice", &["daemon"]);
+    assert_eq!(daemon.line(), "ready");
+    until("it is online", || {
+        bed.sealpost("alice", &["status"]).succeeded().contains("session   online")
+    });
+    // A copy of the home, without the socket and the lock of its owner.
+    let copy = bed.path("copy");
+    fs::create_dir(&copy).unwrap();
+    fs::set_permissions(&copy, Permissions::from_mode(0o700)).unwrap();
+    for file in ["client.db", "client.db-wal", "key.pem"] {
+        if bed.path("alice").join(file).exists() {
+            fs::copy(bed.path("alice").join(file), copy.join(file)).unwrap();
+        }
+    }
+    let elsewhere = bed.start("copy", &["daemon"]);
+    assert_eq!(elsewhere.line(), "ready");
+    until("the first one has given up", || {
+        let status = bed.sealpost("alice", &["status"]).succeeded();
+        status.contains("online elsewhere")
+    });
+    finds(&bed, "server", "error", "online elsewhere");
+    let advised = bed.sealpost("alice", &["doctor"]);
+    assert!(advised.stdout.contains("sealpost call connect"), "{advised:?}");
+    elsewhere.stop();
+    let back = objects(&bed.sealpost("alice", &["call", "connect"]).succeeded());
+    assert_eq!(back[0]["connection"]["state"], "online", "{back:?}");
+    let again = objects(&bed.sealpost("alice", &["call", "connect"]).succeeded());
+    assert_eq!(again[0]["connection"]["state"], "online", "{again:?}");
 }
 
 #[test]

@@ -25,7 +25,8 @@ fn copy_that_fails_does_not_make_the_message_fail() {
     let mut group = GroupBed::new();
     group.lose(2);
     let sent = group.bed.sealpost("alice", &["send", NAME, "hi", "--wait", "delivered"]);
-    assert_eq!(sent.stdout.split(" of ").next(), Some("delivered to 1"), "{sent:?}");
+    assert!(sent.stdout.starts_with("message "), "{sent:?}");
+    assert!(sent.stdout.ends_with(" delivered to 1 of 2, failed for 1\n"), "{sent:?}");
     let refused = sent.failed(4);
     assert!(refused.contains(&format!("not sent to {CAROL}: ")), "{refused}");
     let entry = group.entries("alice").pop().unwrap();
@@ -52,10 +53,27 @@ fn copy_that_fails_does_not_make_the_message_fail() {
 }
 
 #[test]
+fn mention_of_a_member_who_is_no_contact_has_a_number() {
+    let group = GroupBed::new();
+    let carol = format!("@Carol={CAROL}");
+    let said = ["send", NAME, "ask @Carol", "--mention", &carol, "--wait", "delivered"];
+    group.bed.sealpost("alice", &said).succeeded();
+    let is_there = || group.texts("bob").iter().any(|(_, text)| text == "ask @Carol");
+    until("Bob has it", is_there);
+    let contacts = group.bed.sealpost("bob", &["contacts"]).succeeded();
+    assert!(!contacts.contains(CAROL), "{contacts}");
+    let entry = group.entries("bob").pop().unwrap();
+    assert_eq!(entry["mentions"], json!([{ "start": 4, "length": 6, "number": CAROL }]));
+}
+
+#[test]
 fn outbox_lists_messages_and_changes_once_and_cancels_what_waits() {
     let mut group = GroupBed::new();
     let sent = group.bed.sealpost("alice", &["send", NAME, "one", "--wait", "delivered", "--json"]);
     let first = objects(&sent.succeeded())[0]["entry"].clone();
+    let words = json!({ "entry": first, "emoji": "well said" }).to_string();
+    let refused = group.bed.sealpost("alice", &["call", "sendReaction", &words]).failed(2);
+    assert!(refused.contains("made of emoji"), "{refused}");
     group.stop(0);
     group.stop_server();
     for (method, params) in [

@@ -62,6 +62,28 @@ fn invitation_reaches_consumers_until_they_acknowledge_it_and_is_unread_until_it
     until("Dave is in", || group.standing("dave") == "joined");
 }
 
+/// Each command has the home for a moment only, and has told the others when it ends.
+#[test]
+fn group_is_made_and_changed_by_short_commands() {
+    let bed = ProgramBed::new();
+    let server = bed.serve(&[]);
+    bed.register_both(&server);
+    let group = |home: &str, args: &[&str]| {
+        bed.sealpost(home, &[&["group"][..], args].concat()).succeeded()
+    };
+    let hear = |home: &str| bed.sealpost(home, &["listen", "--count", "1"]).succeeded();
+    group("alice", &["create", NAME, BOB]);
+    assert!(bed.sealpost("bob", &["listen", "--seconds", "2"]).stdout.contains("invites you"));
+    group("bob", &["join", NAME]);
+    bed.sealpost("alice", &["listen", "--seconds", "2"]).succeeded();
+    bed.sealpost("alice", &["send", NAME, "welcome"]).succeeded();
+    assert!(hear("bob").contains("welcome"));
+    group("bob", &["leave", NAME]);
+    bed.sealpost("alice", &["listen", "--seconds", "2"]).succeeded();
+    let shown = group("alice", &["list"]);
+    assert!(shown.contains("1 of 1 joined"), "{shown}");
+}
+
 #[test]
 fn notices_of_one_cause_are_counted_and_go_with_it() {
     let mut group = GroupBed::new();
@@ -100,10 +122,25 @@ fn group_is_muted_by_name_and_blocked_for_good() {
     assert_eq!((group.standing("bob").as_str(), group.entries("bob").len()), ("out", before));
     assert_eq!(conversation(bed, "bob").unwrap()["blocked"], true);
 
+    let listed = bed.sealpost("bob", &["contacts"]).succeeded();
+    assert!(
+        listed.lines().any(|line| line.contains("blocked") && line.ends_with(NAME)),
+        "{listed}"
+    );
+    let listed = bed.sealpost("bob", &["group", "list"]).succeeded();
+    assert!(listed.contains("  blocked   "), "{listed}");
+    let refused = bed.sealpost("bob", &["group", "join", NAME]).failed(4);
+    assert!(refused.contains("unblock it"), "{refused}");
+
+    // What came meanwhile is gone; an invitation that nobody has answered is sent again.
     bed.sealpost("bob", &["contacts", "unblock", NAME]).succeeded();
-    group.group("alice", &["remove", NAME, BOB]);
     group.group("alice", &["invite", NAME, BOB]);
     until("the invitation comes", || group.standing("bob") == "invited");
+    assert_eq!(conversation(bed, "bob").unwrap()["unread"], 1);
+    group.group("bob", &["join", NAME]);
+    until("Bob is in again", || group.standing("bob") == "joined");
+    let member = bed.sealpost("alice", &["group", "invite", NAME, BOB]).failed(4);
+    assert!(member.contains("is a member already"), "{member}");
     let nobody = bed.sealpost("bob", &["contacts", "mute", "Divers"]).failed(4);
     assert!(nobody.contains("there is no group Divers"), "{nobody}");
     assert!(!objects(&bed.sealpost("bob", &["contacts", "--json"]).succeeded()).is_empty());

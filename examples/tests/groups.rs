@@ -95,6 +95,8 @@ fn owner_hands_over_leaves_and_is_replaced() {
     until("Bob's device removes her", || group.standing("alice") == "out");
     until("Carol knows", || members(&group.shown("carol").unwrap()).len() == 2);
     group.group("alice", &["forget", NAME]);
+    let history = group.bed.sealpost("alice", &["history", NAME]).succeeded();
+    assert!(history.contains("You have left this group"), "{history}");
     assert_eq!(group.shown("alice"), None);
 }
 

@@ -129,6 +129,57 @@ fn failed_message_is_retried_once_its_reason_is_gone() {
 }
 
 #[test]
+fn what_failed_is_taken_off_the_list() {
+    let bed = ProgramBed::new();
+    let server = bed.serve(&[]);
+    bed.register_both(&server);
+    let nobody = "+4915100000009";
+    let refused = bed.sealpost("alice", &["send", nobody, "hello"]).failed(4);
+    assert!(refused.contains("nobody is registered"), "{refused}");
+    let failed = objects(&bed.sealpost("alice", &["outbox", "--json"]).succeeded());
+    assert_eq!(failed.len(), 1, "{failed:?}");
+    let status = || bed.sealpost("alice", &["status"]).succeeded();
+    assert!(status().contains("1 failed"), "{}", status());
+    let number = failed[0]["entry"].to_string();
+    let said = bed.sealpost("alice", &["outbox", "cancel", &number]).succeeded();
+    assert_eq!(said, format!("cancelled {number}\n"));
+    let empty = bed.sealpost("alice", &["outbox"]);
+    assert!(empty.stderr.contains("nothing waits"), "{empty:?}");
+    assert_eq!(empty.succeeded(), "");
+    assert!(status().contains("0 failed"), "{}", status());
+    let again = bed.sealpost("alice", &["outbox", "cancel", &number]).failed(4);
+    assert!(again.contains("was given up before"), "{again}");
+    // It can be sent after all, once somebody has the number.
+    bed.register(&server, "carol", nobody);
+    bed.sealpost("alice", &["outbox", "retry", &number]).succeeded();
+    let heard = bed.sealpost("carol", &["listen", "--count", "1"]).succeeded();
+    assert!(heard.contains("hello"), "{heard}");
+}
+
+#[test]
+fn who_is_blocked_before_they_write_is_listed() {
+    let bed = ProgramBed::new();
+    let server = bed.serve(&[]);
+    bed.register(&server, "alice", ALICE);
+    let said = bed.sealpost("alice", &["contacts", "block", BOB]).succeeded();
+    assert!(said.starts_with(&format!("{BOB} is blocked")), "{said}");
+    let listed = bed.sealpost("alice", &["contacts"]).succeeded();
+    assert_eq!(listed, format!("{BOB:<16}  key unknown   blocked\n"));
+    let listed = objects(&bed.sealpost("alice", &["contacts", "--json"]).succeeded());
+    assert_eq!(listed, [json!({ "phone": BOB, "blocked": true })]);
+    bed.sealpost("alice", &["contacts", "unblock", BOB]).succeeded();
+    let conversations = bed.sealpost("alice", &["call", "listConversations"]).succeeded();
+    assert_eq!(objects(&conversations), [json!({ "conversations": [] })]);
+    let twice = bed.sealpost("alice", &["contacts", "unblock", BOB]).failed(4);
+    assert!(twice.contains("is not blocked"), "{twice}");
+    let own = bed.sealpost("alice", &["contacts", "block", ALICE]).failed(2);
+    assert!(own.contains("your own phone number"), "{own}");
+    bed.sealpost("alice", &["contacts", "name", BOB, "Bob"]).succeeded();
+    let listed = bed.sealpost("alice", &["contacts"]).succeeded();
+    assert_eq!(listed, format!("{BOB:<16}  key unknown   Bob\n"));
+}
+
+#[test]
 fn contacts_are_named_muted_and_blocked() {
     let bed = ProgramBed::new();
     let _server = talked(&bed, &["hello"]);

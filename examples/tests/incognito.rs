@@ -87,9 +87,9 @@ fn conversation_leaves_no_file() {
     terminal.shows("map.txt");
     terminal.keys(&["M-Up"]);
     terminal.text("y");
-    terminal.shows("no files are kept here");
+    terminal.shows("No folder for files: start with");
     terminal.keys(&["Escape"]);
-    until("nothing is selected", || !terminal.screen().contains("no files are kept here"));
+    until("nothing is selected", || !terminal.screen().contains("No folder for files: start with"));
     terminal.text("half a thou");
     terminal.keys(&["M-e"]);
     terminal.shows("an editor would write");

@@ -75,7 +75,7 @@ fn two_people_live_in_their_terminals() {
     bob.shows("See you at nine sharp");
     bob.keys(&["M-Up"]);
     bob.text("+");
-    bob.shows("React");
+    bob.shows("Your reaction");
     bob.text("1");
     alice.shows("👍");
     write(&bob, "I will be there");

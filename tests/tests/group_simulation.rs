@@ -13,6 +13,13 @@ fn five_hundred_seeds_pass_and_repeat_exactly() {
 }
 
 #[test]
+fn groups_as_large_as_they_may_be_agree() {
+    for seed in 1..13 {
+        assert_eq!(run(&Plan::large(seed)).violation, None, "seed {seed}");
+    }
+}
+
+#[test]
 fn seeds_reach_what_they_are_made_for() {
     let mut tally = sealpost_tests::group_sim::Tally::default();
     for seed in 1..301 {

@@ -17,6 +17,9 @@ pub(super) fn send_file(
     if matches!(with, Peer::Group(_)) {
         return Err(ErrorKind::NotFound.error("there is no such group"));
     }
+    if params.path.ends_with('/') {
+        return Err(ErrorKind::NotFound.error(format!("{} is a folder", params.path)));
+    }
     let name = params.path.rsplit('/').next().unwrap_or_default();
     let mut entry = world.sent(with, story::file(name, "image/png", 2_345_678, &params.caption));
     entry.progress = Some(Progress::Delivered);

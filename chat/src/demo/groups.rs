@@ -8,6 +8,7 @@ use sealpost_messenger::api::{
 use super::methods::not_found;
 use super::story;
 use super::world::{Plan, World};
+use crate::model::needs_successor;
 
 pub(super) fn groups(world: &World) -> GroupsResult {
     let known = world.conversations.iter().filter_map(|known| known.group.as_deref().cloned());
@@ -86,8 +87,7 @@ pub(super) fn stand(
     if !before.contains(&group.standing) {
         return Err(ErrorKind::NotAllowed.error("this can't be done with the group now"));
     }
-    let owns = |member: &Member| member.own && member.role == Role::Owner;
-    if standing == GroupStanding::Out && group.members.iter().any(owns) {
+    if standing == GroupStanding::Out && needs_successor(group) {
         let message = "name a successor before you leave, or remove everybody";
         return Err(ErrorKind::NotAllowed.error(message));
     }
@@ -179,6 +179,7 @@ pub(super) fn group(
         expiry_seconds: 0,
         members: others.chain([own]).collect(),
         newer_states: false,
+        blocked: false,
     }
 }
 

@@ -1,16 +1,17 @@
 //! The methods, as far as a screen needs them.
 
 use sealpost_messenger::api::{
-    AcceptFile, ApiError, Body, CancelFile, Changed, Contact, ContactsResult, Conversation,
-    ConversationParams, ConversationsResult, DeclineGroup, DraftParams, EditMessage, EditParams,
-    Empty, EntryParams, ErrorKind, FileState, ForgetGroup,
+    AcceptFile, ApiError, Block, Body, CancelFile, CancelMessage, CancelResult, Changed, Connect,
+    ConnectResult, Connection, Contact, ContactsResult, Conversation, ConversationParams,
+    ConversationsResult, DeclineGroup, DraftParams, EditMessage, EditParams, Empty, EntryParams,
+    ErrorKind, FileState, ForgetGroup, GroupParams,
     GroupStanding::{Declined, Invited, Joined, Out},
     History, HistoryParams, HistoryResult, JoinGroup, KeyTrust, ListContacts, ListConversations,
-    ListGroups, LookUp, LookUpParams, MarkRead, MarkReadParams, Method, Peer, Progress, QuitGroup,
-    Quote, Reaction, ReactionParams, RefuseFile, RemoteDelete, RetryMessage, SaveDraft, Search,
-    SearchParams, Send, SendFile, SendParams, SendReaction, SendResult, Status, StatusResult,
-    SubscribeChanges, TakeOverGroup, TrustKey, TrustParams, UpdateContact, UpdateContactParams,
-    UpdateConversation, UpdateGroup,
+    ListGroups, LookUp, LookUpParams, MarkRead, MarkReadParams, Method, Peer, PeerParams, Progress,
+    QuitGroup, Quote, Reaction, ReactionParams, RefuseFile, RemoteDelete, RetryMessage, SaveDraft,
+    Search, SearchParams, Send, SendFile, SendParams, SendReaction, SendResult, Status,
+    StatusResult, SubscribeChanges, TakeOverGroup, TrustKey, TrustParams, Unblock, UpdateContact,
+    UpdateContactParams, UpdateConversation, UpdateGroup,
 };
 use serde_json::Value;
 
@@ -49,11 +50,15 @@ pub(super) fn request(world: &mut World, method: &str, params: Value) -> Result<
         EditMessage => edit,
         RemoteDelete => |world: &mut World, params: &_| delete(world, *params),
         SendReaction => react,
+        CancelMessage => |world: &mut World, params: &_| give_up(world, *params),
+        Connect => |world: &mut World, _: &_| Ok::<_, ApiError>(connect(world)),
         RetryMessage => |world: &mut World, params: &_| retry(world, *params),
         MarkRead => |world: &mut World, params: &_| Ok::<_, ApiError>(mark_read(world, params)),
         SaveDraft => |world: &mut World, params: &_| Ok::<_, ApiError>(save_draft(world, params)),
         UpdateConversation => update_conversation,
         UpdateContact => update_contact,
+        Block => |world: &mut World, params: &PeerParams| block(world, params.recipient, true),
+        Unblock => |world: &mut World, params: &PeerParams| block(world, params.recipient, false),
         TrustKey => trust,
         LookUp => look_up,
         ListGroups => |world: &mut World, _: &_| Ok::<_, ApiError>(groups(world)),
@@ -224,6 +229,19 @@ fn retry(world: &mut World, params: EntryParams) -> Result<SendResult, ApiError>
     Ok(sent(params.entry))
 }
 
+fn give_up(world: &mut World, params: EntryParams) -> Result<CancelResult, ApiError> {
+    own(world, params.entry)?;
+    let reason = "cancelled".to_owned();
+    world.change(params.entry, |entry| entry.progress = Some(Progress::Failed { reason }));
+    Ok(CancelResult { cancelled: Vec::new(), too_late: Vec::new() })
+}
+
+fn connect(world: &mut World) -> ConnectResult {
+    let connection = Connection::Online { since: world.now, waiting: None };
+    world.connection = connection.clone();
+    ConnectResult { connection }
+}
+
 fn mark_read(world: &mut World, params: &MarkReadParams) -> Empty {
     let seen = world.seen.entry(params.with).or_default();
     *seen = params.up_to.max(*seen);
@@ -252,6 +270,17 @@ fn update_contact(world: &mut World, params: &UpdateContactParams) -> Result<Emp
     if let Some(conversation) = world.conversation(Peer::Person(params.recipient)) {
         conversation.name = name;
     }
+    Ok(Empty {})
+}
+
+fn block(world: &mut World, with: Peer, blocked: bool) -> Result<Empty, ApiError> {
+    let conversation = world.conversation(with).ok_or_else(not_found)?;
+    conversation.blocked = blocked;
+    let group_id = conversation.group.as_ref().map(|group| group.group_id);
+    if let Some(group_id) = group_id.filter(|_| blocked) {
+        stand(world, GroupParams { group_id }, &[Joined, Invited, Out], Out)?;
+    }
+    world.tell(Changed::Conversation { with });
     Ok(Empty {})
 }
 

@@ -2,8 +2,8 @@
 
 use sealpost_core::ids::Phone;
 use sealpost_messenger::api::{
-    Body, Connection, Contact, Entry, FileState, GroupId, GroupStanding, KeyTrust, OfferedKey,
-    Peer, PhoneNumber, Progress, Reaction, Role, Trust,
+    Body, Connection, Contact, Entry, FileState, GroupId, GroupStanding, KeyTrust, Mention,
+    OfferedKey, Peer, PhoneNumber, Progress, Reaction, Role, Trust,
 };
 
 use super::groups::group;
@@ -180,7 +180,10 @@ fn today(world: &mut World) {
     world.change(own, |entry| entry.progress = Some(Progress::Read));
     see_all(world);
 
-    say(world, -600, FAMILY, Some(MUM()), "Yes please, the one with pears.");
+    let text = "Yes please @Kai, the one with pears.".to_owned();
+    let mut pears = world.received(FAMILY, MUM(), Body::Text { text });
+    pears.mentions = vec![Mention { start: 11, length: 4, number: Some(world.account) }];
+    add(world, -600, pears);
     say(world, -590, FAMILY, Some(ANNA()), "🍐🍐🍐");
     let mut reply = world.received(
         anna,

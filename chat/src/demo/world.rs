@@ -204,6 +204,9 @@ impl World {
 
     fn carry_out(&mut self, plan: Plan) {
         match plan {
+            // What comes from there is dropped.
+            Plan::Write { with, .. }
+                if self.conversation(with).is_some_and(|known| known.blocked) => {}
             Plan::Write { with, from, body } => {
                 let entry = self.received(with, from, body);
                 self.add(entry);

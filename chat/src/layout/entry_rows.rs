@@ -7,7 +7,7 @@ use sealpost_messenger::api::{Body, Entry, Peer, Progress, Trust, failures};
 use sealpost_messenger::foreign_text::{OneLine, framed_lines};
 
 use super::facts::{self, written_at};
-use super::file_rows::file_rows;
+use super::file_rows::{FileRows, file_rows};
 use super::text_rows::{names, text_rows};
 use super::{GUTTER_WIDTH, Gutter, MARGIN_WIDTH, Row};
 use crate::model::{Model, Thread, picture_of};
@@ -111,11 +111,17 @@ impl Page<'_> {
                 self.write_gone(rows, &format!("{bytes} bytes of an application"));
             }
             Body::File { text, .. } => {
-                let Some((line, below)) = file_rows(&self.entry.body, self.entry.from.is_none())
+                let screen = (self.model.keeping, self.text_columns());
+                let is_own = self.entry.from.is_none();
+                let Some(FileRows { line, place, below }) =
+                    file_rows(&self.entry.body, is_own, screen)
                 else {
                     return;
                 };
                 rows.push(self.row(Gutter::File, line));
+                if let Some(place) = place {
+                    self.write_gone(rows, &place);
+                }
                 self.write_picture(rows);
                 if !text.is_empty() {
                     self.write_text(rows, text);

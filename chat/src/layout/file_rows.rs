@@ -3,36 +3,49 @@
 use sealpost_messenger::api::{Body, FileState};
 use sealpost_messenger::foreign_text::OneLine;
 
+use crate::Keeping;
+use crate::text::width;
 use crate::theme::{Line, Span, Tone};
 
-/// The row with the name of a file, and what is said below it.
-pub(super) fn file_rows(body: &Body, is_own: bool) -> Option<(Line, Option<String>)> {
-    let Body::File { name, media_type, size, done, state, reason, path, .. } = body else {
+/// What is shown of a file.
+pub(super) struct FileRows {
+    /// Its name.
+    pub(super) line: Line,
+    /// Where it is, or how much of it, if the line has no room for that.
+    pub(super) place: Option<String>,
+    /// What is said below what its sender wrote.
+    pub(super) below: Option<String>,
+}
+
+/// The rows of a file, for a width in columns.
+pub(super) fn file_rows(
+    body: &Body,
+    is_own: bool,
+    (keeping, columns): (Keeping, usize),
+) -> Option<FileRows> {
+    let Body::File { name, media_type, size, state, reason, .. } = body else {
         return None;
     };
     let mut line = vec![
         Span::new(Tone::Strong, OneLine(name).to_string()),
         Span::new(Tone::Faint, format!("  {}", human_size(*size))),
     ];
-    let place = match (state, path) {
-        (FileState::Underway, _) => bar(*done, *size),
-        (FileState::Complete, Some(path)) if !is_own => OneLine(path).to_string(),
-        (
-            FileState::Offered
-            | FileState::Complete
-            | FileState::Refused
-            | FileState::Cancelled
-            | FileState::Failed
-            | FileState::Unknown,
-            _,
-        ) => OneLine(media_type).to_string(),
-    };
-    line.push(Span::new(Tone::Faint, format!("  {place}")));
+    let taken: usize = line.iter().map(|span| width(&span.text)).sum();
+    let mut place = Some(place(body, is_own));
+    let fits = |place: &mut String| taken.saturating_add(width(place)).saturating_add(2) <= columns;
+    if let Some(place) = place.take_if(fits) {
+        line.push(Span::new(Tone::Faint, format!("  {place}")));
+    }
+    // Its type can be left out.
+    let place = place.filter(|place| *place != OneLine(media_type).to_string());
     let reason = reason.as_ref().map(|reason| OneLine(reason).to_string());
     let below = match (state, reason) {
         (FileState::Offered, None) if is_own => {
             Some("not accepted yet; M-Up selects it, x gives it up".to_owned())
         }
+        (FileState::Offered, None) if keeping == Keeping::Nothing => Some(
+            "offered; M-Up selects it, n refuses; only with --files DIR can it be kept".to_owned(),
+        ),
         (FileState::Offered, None) => {
             Some("offered; M-Up selects it, y accepts, n refuses".to_owned())
         }
@@ -50,7 +63,25 @@ pub(super) fn file_rows(body: &Body, is_own: bool) -> Option<(Line, Option<Strin
             None,
         ) => None,
     };
-    Some((line, below))
+    Some(FileRows { line, place, below })
+}
+
+/// Where a file is, or how much of it; its type as long as there is nothing of it.
+fn place(body: &Body, is_own: bool) -> String {
+    let Body::File { media_type, size, done, state, path, .. } = body else { return String::new() };
+    match (state, path) {
+        (FileState::Underway, _) => bar(*done, *size),
+        (FileState::Complete, Some(path)) if !is_own => OneLine(path).to_string(),
+        (
+            FileState::Offered
+            | FileState::Complete
+            | FileState::Refused
+            | FileState::Cancelled
+            | FileState::Failed
+            | FileState::Unknown,
+            _,
+        ) => OneLine(media_type).to_string(),
+    }
 }
 
 /// How much is there, as a bar.

@@ -3,7 +3,6 @@
 use sealpost_messenger::api::Connection;
 use sealpost_messenger::foreign_text::OneLine;
 
-use crate::Keeping;
 use crate::model::Model;
 use crate::theme::Tone;
 
@@ -31,10 +30,11 @@ fn connection(model: &Model) -> (Tone, String) {
             (Tone::Warning, text)
         }
         Some(Connection::Offline { since, reason, next_attempt: None }) => {
-            (Tone::Warning, format!("offline since {}: {}", clock(*since), OneLine(reason)))
+            let (since, reason) = (clock(*since), OneLine(reason));
+            (Tone::Warning, format!("offline since {since}: {reason}; M-r connects"))
         }
     };
-    if model.keeping == Keeping::Nothing {
+    if model.keeping.is_incognito() {
         text = format!("incognito · {text}");
     }
     if model.queued > 0 {

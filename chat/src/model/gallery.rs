@@ -5,12 +5,14 @@ use std::sync::Arc;
 
 use sealpost_messenger::api::{Body, Entry, FileState};
 
-use crate::thumbnail::{Bounds, Pictures, Thumbnail, Unshowable};
+use crate::thumbnail::{Bounds, Form, Pictures, Thumbnail, Unshowable};
 
 /// Pictures that were asked for, by the paths of their files.
 #[derive(Clone, Debug)]
 pub(crate) struct Gallery {
     pub(crate) pictures: Pictures,
+    /// Count of pictures that were asked for.
+    asked: u32,
     frames: BTreeMap<String, Frame>,
 }
 
@@ -25,7 +27,7 @@ struct Frame {
 
 impl Gallery {
     pub(crate) const fn new(pictures: Pictures) -> Self {
-        Self { pictures, frames: BTreeMap::new() }
+        Self { pictures, asked: 0, frames: BTreeMap::new() }
     }
 
     /// What is known of the picture in a file.
@@ -33,11 +35,24 @@ impl Gallery {
         self.frames.get(path)?.shown.as_ref()
     }
 
-    /// Whether the picture has to be made now. There is one request for each at a time.
-    pub(crate) fn ask(&mut self, path: &str, bounds: Bounds) -> bool {
-        if self.pictures == Pictures::Hidden {
-            return false;
-        }
+    /// The form to make the picture in, if it has to be made now. There is one request for each picture
+    /// at a time.
+    pub(crate) fn ask(&mut self, path: &str, bounds: Bounds) -> Option<Form> {
+        let form = match self.pictures {
+            Pictures::Hidden => return None,
+            Pictures::In256Colours | Pictures::InTrueColour => Form::Blocks,
+            Pictures::AsImages { cell, first_id } => {
+                // Another size is another image.
+                let id = first_id.wrapping_add(self.asked) % MAX_ID;
+                Form::Image { id: id.saturating_add(1), cell }
+            }
+        };
+        let is_due = self.is_due(path, bounds);
+        self.asked = self.asked.wrapping_add(u32::from(is_due));
+        is_due.then_some(form)
+    }
+
+    fn is_due(&mut self, path: &str, bounds: Bounds) -> bool {
         match self.frames.get_mut(path) {
             Some(frame) if frame.is_awaited || frame.bounds == bounds => false,
             // Another size does not mend it.
@@ -78,6 +93,9 @@ pub(crate) fn picture_of(entry: &Entry) -> Option<&str> {
 }
 
 const MEDIA_TYPES: [&str; 4] = ["image/gif", "image/jpeg", "image/png", "image/webp"];
+
+/// Largest id of an image: the colour that names it has 24 bits.
+const MAX_ID: u32 = 0x00ff_ffff;
 
 /// Pictures that are held while they are not on the screen.
 const MAX_FRAMES: usize = 64;

@@ -141,7 +141,7 @@ pub(crate) fn member_deeds(group: &Group, member: &Member) -> Vec<MemberDeed> {
     if member.excluded {
         deeds.push(MemberDeed::Readmit);
     }
-    if own_role(group) == Some(Role::Owner) {
+    if is_owner(group) {
         if matches!(member.role, Role::Successor(_)) {
             deeds.push(MemberDeed::SucceedNoMore);
         } else if member.joined {
@@ -166,6 +166,16 @@ pub(crate) fn successors(group: &Group) -> Vec<PhoneNumber> {
     ranked.into_iter().map(|(_, phone)| phone).collect()
 }
 
+/// Whether the user, who owns a group with others in it, has to name a successor before leaving.
+pub(crate) fn needs_successor(group: &Group) -> bool {
+    is_owner(group) && group.members.len() > 1 && successors(group).is_empty()
+}
+
+/// Whether the user owns a group.
+pub(crate) fn is_owner(group: &Group) -> bool {
+    own_role(group) == Some(Role::Owner)
+}
+
 fn own_role(group: &Group) -> Option<Role> {
     group.members.iter().find(|member| member.own).map(|member| member.role)
 }
@@ -187,8 +197,8 @@ impl Model {
         if member.own { "You".to_owned() } else { self.name(Peer::Person(member.phone)) }
     }
 
-    /// Who can be invited and has a name or number like what was typed: the best first. Everybody who
-    /// is marked and not a contact comes last.
+    /// Who can be invited and has a name or number like what was typed: the best first. While nothing
+    /// is typed, everybody who is marked and not a contact comes last.
     pub(crate) fn invitees(&self, people: &People) -> Vec<Candidate> {
         let members: &[Member] = match people.invited_to {
             InvitedTo::New { .. } => &[],
@@ -200,7 +210,8 @@ impl Model {
                 Some(phone) != self.account && !members.iter().any(|member| member.phone == phone)
             })
         });
-        for phone in &people.marked {
+        let marked = if people.query.is_blank() { people.marked.as_slice() } else { &[] };
+        for phone in marked {
             if !self.contacts.contains_key(phone)
                 && !found.iter().any(|candidate| candidate.person() == Some(*phone))
             {
@@ -208,5 +219,18 @@ impl Model {
             }
         }
         found
+    }
+
+    /// Everybody whom Enter invites: those who are marked, and the one who is chosen if something is
+    /// typed or nobody is marked. `None` if nobody fits what is typed.
+    pub(crate) fn invited(&self, people: &People) -> Option<Vec<PhoneNumber>> {
+        let mut invited = people.marked.clone();
+        if invited.is_empty() || !people.query.is_blank() {
+            let chosen = self.invitees(people).get(people.chosen).and_then(Candidate::person)?;
+            if !invited.contains(&chosen) {
+                invited.push(chosen);
+            }
+        }
+        Some(invited)
     }
 }

@@ -2,7 +2,7 @@
 
 use std::cmp::Reverse;
 
-use sealpost_messenger::api::{Entry, Mention, Peer, PhoneNumber};
+use sealpost_messenger::api::{Conversation, Entry, Mention, Peer, PhoneNumber};
 
 use super::Model;
 
@@ -18,6 +18,23 @@ pub(crate) struct Completion {
 }
 
 impl Model {
+    /// Whether something unseen in a conversation mentions the user.
+    pub(crate) fn is_mentioned(&self, conversation: &Conversation) -> bool {
+        let latest = self.mentions.get(&conversation.with);
+        conversation.unread > 0 && latest.is_some_and(|entry| *entry > conversation.read_up_to)
+    }
+
+    /// Takes note of whether an entry mentions the user, who may not have seen it.
+    pub(crate) fn note_mention(&mut self, entry: &Entry) {
+        let with = entry.conversation;
+        if self.is_meant(entry) {
+            let latest = self.mentions.entry(with).or_default();
+            *latest = entry.entry.max(*latest);
+        } else if self.mentions.get(&with) == Some(&entry.entry) {
+            self.mentions.remove(&with);
+        }
+    }
+
     /// Whether an entry mentions the user.
     pub(crate) fn is_meant(&self, entry: &Entry) -> bool {
         entry.from.is_some()

@@ -12,8 +12,8 @@ mod thread;
 pub(crate) use composer::{Composer, Edit};
 pub(crate) use gallery::{Gallery, picture_of};
 pub(crate) use group::{
-    Deed, GroupRow, InvitedTo, MemberDeed, People, deeds, group_rows, is_invitation, member_deeds,
-    successors,
+    Deed, GroupRow, InvitedTo, MemberDeed, People, deeds, group_rows, is_invitation, is_owner,
+    member_deeds, needs_successor, successors,
 };
 pub(crate) use mention::Completion;
 pub(crate) use overlay::{Confirm, GroupChange, Overlay, Search};
@@ -24,7 +24,8 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use ratatui::layout::Size;
 use sealpost_messenger::api::{
-    Body, Connection, Contact, Conversation, Entry, GroupId, Mute, Peer, PhoneNumber, Time,
+    Body, Connection, Contact, Conversation, Entry, GroupId, Mute, Peer, PhoneNumber, Progress,
+    Time, failures,
 };
 
 use crate::text::one_line;
@@ -48,6 +49,10 @@ pub struct Model {
     /// Groups to which the user was invited when the conversations were listed last; `None` before
     /// the first list.
     pub(crate) invitations: Option<BTreeSet<GroupId>>,
+    /// The last entry of each conversation that mentions the user, as far as it is known.
+    pub(crate) mentions: BTreeMap<Peer, u64>,
+    /// Whether what was not seen may have mentions that are not known.
+    pub(crate) has_unknown_mentions: bool,
     pub(crate) contacts: BTreeMap<PhoneNumber, Contact>,
     pub(crate) thread: Option<Thread>,
     pub(crate) composer: Composer,
@@ -131,6 +136,8 @@ impl Model {
             queued: 0,
             conversations: Vec::new(),
             invitations: None,
+            mentions: BTreeMap::new(),
+            has_unknown_mentions: false,
             contacts: BTreeMap::new(),
             thread: None,
             composer: Composer::default(),
@@ -252,6 +259,12 @@ pub(crate) fn text_of(body: &Body) -> Option<&str> {
         | Body::Notice { .. }
         | Body::Unknown => None,
     }
+}
+
+/// Whether a message was not sent, or not to every member of a group.
+pub(crate) fn has_failed(entry: &Entry) -> bool {
+    entry.progress.as_ref().is_some_and(Progress::has_failed)
+        || failures(&entry.copies).next().is_some()
 }
 
 impl Freshness {

@@ -1,6 +1,6 @@
 //! What lies over the conversation: lists and questions.
 
-use sealpost_messenger::api::{Entry, GroupId, PhoneNumber};
+use sealpost_messenger::api::{Entry, GroupId, Peer, PhoneNumber};
 
 use super::{Composer, People};
 
@@ -11,8 +11,8 @@ pub(crate) enum Overlay {
     Switcher { query: Composer, chosen: usize },
     /// Finds messages.
     Search(Search),
-    /// Lists the keys.
-    Help { scrolled: usize },
+    /// Lists the keys, over what was asked before.
+    Help { scrolled: usize, under: Option<Box<Overlay>> },
     /// Shows the safety number of a contact, or both after its key has changed, and asks.
     Key { phone: PhoneNumber },
     /// Shows a group and its members, and what can be done with them.
@@ -26,11 +26,11 @@ pub(crate) enum Overlay {
     /// Chooses until when the conversation is silent.
     Mute { chosen: usize },
     /// Chooses an emoji for an entry.
-    React { entry: u64, emoji: Composer },
+    React { entry: u64, emoji: Composer, chosen: usize },
     /// Asks for the name of a contact.
     Name { phone: PhoneNumber, name: Composer },
-    /// Asks for the path of a file to be sent.
-    File { path: Composer },
+    /// Asks for the path of a file to be sent; again, if it could not be sent.
+    File { path: Composer, error: Option<String> },
     /// Asks before something is done that can't be undone.
     Confirm(Confirm),
 }
@@ -41,13 +41,13 @@ impl Overlay {
         match self {
             Self::Switcher { chosen, .. }
             | Self::Search(Search { chosen, .. })
-            | Self::Help { scrolled: chosen }
+            | Self::Help { scrolled: chosen, .. }
             | Self::Group { chosen, .. }
             | Self::People(People { chosen, .. })
+            | Self::React { chosen, .. }
             | Self::Expiry { chosen }
             | Self::Mute { chosen } => Some(chosen),
             Self::Key { .. }
-            | Self::React { .. }
             | Self::Name { .. }
             | Self::GroupName { .. }
             | Self::File { .. }
@@ -73,6 +73,8 @@ pub(crate) struct Search {
 pub(crate) enum Confirm {
     /// Takes a message back.
     Delete { entry: u64 },
+    /// Drops what comes from a person, or leaves a group for good.
+    Block { with: Peer },
     /// Opens a web address.
     Open { link: String },
     /// Ends the program, with everything that it has not kept.

@@ -1,6 +1,8 @@
 //! The loop around the screen: events of the terminal, and whoever carries out requests.
 
 mod editor;
+mod graphics;
+mod kitty;
 mod output;
 mod session;
 mod workers;
@@ -52,8 +54,10 @@ pub struct Options {
     pub zone: Zone,
     /// Colours.
     pub theme: Theme,
-    /// Colours of pictures.
+    /// Colours of pictures that are made of half blocks.
     pub pictures: Pictures,
+    /// Whether the terminal shows images of its own instead.
+    pub graphics: Graphics,
     /// What is kept when the program ends.
     pub keeping: Keeping,
     /// Whether the mouse is used.
@@ -62,13 +66,33 @@ pub struct Options {
     pub reconnecting: Reconnecting,
 }
 
+/// Whether the terminal shows images of its own.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Graphics {
+    /// If it can: one that may be able to is asked.
+    Auto,
+    /// No: pictures are made of half blocks.
+    Blocks,
+    /// Yes, by the protocol of kitty.
+    Kitty,
+}
+
 /// What is kept when the program ends.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Keeping {
     /// The client keeps what it has.
     Everything,
+    /// The account is gone with the program. Files that the user accepts stay in a folder.
+    FilesOnly,
     /// The account is gone with the program, and nothing is written to the disk.
     Nothing,
+}
+
+impl Keeping {
+    /// Whether the account is gone with the program.
+    pub(crate) const fn is_incognito(self) -> bool {
+        matches!(self, Self::FilesOnly | Self::Nothing)
+    }
 }
 
 /// Whether the user may be asked something when the client has to be connected again.
@@ -123,7 +147,9 @@ pub fn run<E: From<RunError>>(
     let mut session = Session::begin(options.mouse)?;
     let size = session.size().map_err(RunError::from)?;
     let model = Model::new(size, clock(), options.zone.clone(), options.theme);
-    let mut model = model.with_pictures(options.pictures).with_keeping(options.keeping);
+    let pictures =
+        graphics::pictures(options.graphics, options.pictures).map_err(RunError::from)?;
+    let mut model = model.with_pictures(pictures).with_keeping(options.keeping);
     loop {
         let screen =
             Loop::new(&mut model, &mut session, &clock, backend).map_err(RunError::from)?;

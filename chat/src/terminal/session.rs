@@ -24,6 +24,7 @@ use rustix::io::Errno;
 use rustix::process::{Signal, kill_current_process_group};
 use signal_hook::consts::{SIGCONT, SIGHUP, SIGINT, SIGTERM};
 
+use super::kitty::Images;
 use super::workers::PICTURES;
 use super::{Mouse, RunError};
 use crate::Picture;
@@ -31,6 +32,7 @@ use crate::Picture;
 /// The terminal, in raw mode and on its other screen. It is as it was when the value is dropped.
 pub(super) struct Session {
     terminal: Terminal<CrosstermBackend<Stdout>>,
+    images: Images,
     mouse: Mouse,
     is_active: bool,
     /// Set by a signal that asks the program to end.
@@ -92,7 +94,14 @@ impl Session {
         enter(mouse)?;
         let terminal =
             Terminal::new(CrosstermBackend::new(io::stdout())).inspect_err(|_| restore())?;
-        Ok(Self { terminal, mouse, is_active: true, is_to_end, has_gone_on })
+        Ok(Self {
+            terminal,
+            images: Images::default(),
+            mouse,
+            is_active: true,
+            is_to_end,
+            has_gone_on,
+        })
     }
 
     /// Whether a signal has asked the program to end.
@@ -102,6 +111,7 @@ impl Session {
 
     pub(super) fn end(&mut self) {
         if std::mem::take(&mut self.is_active) {
+            self.drop_images();
             restore();
         }
     }
@@ -111,6 +121,7 @@ impl Session {
     }
 
     pub(super) fn draw(&mut self, picture: &Picture) -> io::Result<()> {
+        self.images.show(&picture.shown, &mut io::stdout().lock())?;
         self.terminal.draw(|frame| {
             let area = frame.area();
             let buffer = frame.buffer_mut();
@@ -130,6 +141,7 @@ impl Session {
     }
 
     pub(super) fn clear(&mut self) -> io::Result<()> {
+        self.drop_images();
         self.terminal.clear()
     }
 
@@ -154,11 +166,19 @@ impl Session {
 
     /// Gives the terminal to something else for a while.
     pub(super) fn suspend<T>(&mut self, other: impl FnOnce() -> T) -> io::Result<T> {
+        self.drop_images();
         restore();
         let outcome = other();
         enter(self.mouse)?;
         self.terminal.clear()?;
         Ok(outcome)
+    }
+}
+
+impl Session {
+    /// Deletes the images in the terminal. If it fails, so does what is written next.
+    fn drop_images(&mut self) {
+        let _ = self.images.delete(&mut io::stdout().lock());
     }
 }
 

@@ -1,5 +1,6 @@
 //! Threads that carry out requests, so that the screen never waits.
 
+use std::borrow::Cow;
 use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -25,8 +26,9 @@ struct Worker<T> {
 
 /// The path of a file as the client takes it: it may work in another folder. `~` is the home of the
 /// user.
-fn with_absolute_path(request: Request) -> Request {
-    let Request::SendFile(mut params) = request else { return request };
+fn with_absolute_path(request: &Request) -> Cow<'_, Request> {
+    let Request::SendFile(params) = request else { return Cow::Borrowed(request) };
+    let mut params = params.clone();
     let home = std::env::var_os("HOME").map(PathBuf::from);
     let path = match (params.path.strip_prefix("~/"), home) {
         (Some(rest), Some(home)) => home.join(rest),
@@ -36,7 +38,7 @@ fn with_absolute_path(request: Request) -> Request {
     if let Some(path) = std::path::absolute(path).ok().as_deref().and_then(Path::to_str) {
         path.clone_into(&mut params.path);
     }
-    Request::SendFile(params)
+    Cow::Owned(Request::SendFile(params))
 }
 
 type SharedCaller = Arc<dyn Caller + Send + Sync>;
@@ -50,8 +52,7 @@ impl Workers {
         let start = |name| {
             let caller = Arc::clone(caller);
             Worker::start(name, answers.clone(), move |request| {
-                let request = with_absolute_path(request);
-                let answer = request.carry_out(caller.as_ref()).map(Box::new);
+                let answer = with_absolute_path(&request).carry_out(caller.as_ref()).map(Box::new);
                 Message::Answered(Box::new(request), answer)
             })
         };

@@ -5,23 +5,36 @@ use std::panic::catch_unwind;
 
 use image::{DynamicImage, ImageDecoder, ImageFormat, ImageReader, Limits, RgbaImage};
 
-use super::{Bounds, MAX_BYTES, Rgb, Thumbnail, Unshowable};
+use super::{Bounds, CellSize, Form, Image, MAX_BYTES, Rgb, Thumbnail, Unshowable};
 
 /// The picture in a file, scaled to fit. What is transparent shows the background.
 pub(crate) fn make(
     bytes: Vec<u8>,
     bounds: Bounds,
     background: Rgb,
+    form: Form,
 ) -> Result<Thumbnail, Unshowable> {
+    // A cell of half blocks has two pixels.
+    let cell = match form {
+        Form::Blocks => CellSize { width: 1, height: 2 },
+        Form::Image { cell, .. } => cell,
+    };
+    let most = |cells: u16, pixels: u16| {
+        u32::from(cells).saturating_mul(u32::from(pixels.clamp(1, MAX_CELL_SIDE))).max(1)
+    };
+    let bounds = (most(bounds.columns, cell.width), most(bounds.rows, cell.height));
     if u64::try_from(bytes.len()).map_or(true, |len| len > MAX_BYTES) {
         return Err(Unshowable::TooLarge);
     }
     // Decoders are large, and their input is hostile.
     let decoded = catch_unwind(|| decode(bytes, bounds)).unwrap_or(Err(Unshowable::Damaged))?;
-    Ok(cells(&decoded, background))
+    match form {
+        Form::Blocks => Ok(cells(&decoded, background)),
+        Form::Image { id, cell } => image(&decoded, id, cell),
+    }
 }
 
-fn decode(bytes: Vec<u8>, bounds: Bounds) -> Result<RgbaImage, Unshowable> {
+fn decode(bytes: Vec<u8>, bounds: (u32, u32)) -> Result<RgbaImage, Unshowable> {
     let unreadable = |_| Unshowable::NotAPicture;
     let mut reader =
         ImageReader::new(Cursor::new(bytes)).with_guessed_format().map_err(unreadable)?;
@@ -41,11 +54,10 @@ fn decode(bytes: Vec<u8>, bounds: Bounds) -> Result<RgbaImage, Unshowable> {
     let orientation = decoder.orientation().map_err(|error| meaning(&error))?;
     let decoded = DynamicImage::from_decoder(decoder).map_err(|error| meaning(&error))?;
     // Turned once it is small: scaled to a size that fits in either direction first.
-    let longer = u32::from(bounds.columns.max(bounds.rows.saturating_mul(2))).max(1);
+    let longer = bounds.0.max(bounds.1);
     let mut scaled = shrunk(decoded, longer, longer);
     scaled.apply_orientation(orientation);
-    let rows = u32::from(bounds.rows).saturating_mul(2).max(1);
-    Ok(shrunk(scaled, u32::from(bounds.columns).max(1), rows).into_rgba8())
+    Ok(shrunk(scaled, bounds.0, bounds.1).into_rgba8())
 }
 
 /// The picture, scaled down to fit. It is never made larger.
@@ -80,7 +92,20 @@ fn cells(picture: &RgbaImage, background: Rgb) -> Thumbnail {
         .map(|(x, y)| [over(x, y), over(x, y.saturating_add(1))])
         .collect();
     let count = |cells| u16::try_from(cells).unwrap_or(u16::MAX);
-    Thumbnail { columns: count(width), rows: count(rows), cells }
+    Thumbnail::of_blocks(cells, (count(width), count(rows)))
+}
+
+/// An image of the terminal's own, over as many cells as it takes.
+fn image(picture: &RgbaImage, id: u32, cell: CellSize) -> Result<Thumbnail, Unshowable> {
+    let mut png = Cursor::new(Vec::new());
+    picture.write_to(&mut png, ImageFormat::Png).map_err(|error| meaning(&error))?;
+    let count = |pixels: u32, side: u16| {
+        let side = u32::from(side.clamp(1, MAX_CELL_SIDE));
+        u16::try_from(pixels.div_ceil(side)).unwrap_or(u16::MAX)
+    };
+    let (width, height) = picture.dimensions();
+    let cells = (count(width, cell.width), count(height, cell.height));
+    Ok(Thumbnail::of_image(Image { id, png: png.into_inner() }, cells))
 }
 
 fn blend([red, green, blue, alpha]: [u8; 4], [r, g, b]: Rgb) -> Rgb {
@@ -97,6 +122,9 @@ fn blend([red, green, blue, alpha]: [u8; 4], [r, g, b]: Rgb) -> Rgb {
 /// What is decoded, whatever a name or a sender says.
 const FORMATS: [ImageFormat; 4] =
     [ImageFormat::Png, ImageFormat::Jpeg, ImageFormat::Gif, ImageFormat::WebP];
+
+/// Longest side of a cell in pixels, whatever the terminal says.
+const MAX_CELL_SIDE: u16 = 64;
 
 /// Longest side in pixels.
 const MAX_SIDE: u32 = 16_384;
@@ -143,7 +171,7 @@ mod tests {
     #[test]
     fn every_kind_of_picture_is_scaled_to_fit() {
         for format in FORMATS {
-            let made = make(encoded(format, &flag(64, 64)), BOUNDS, [0; 3]).unwrap();
+            let made = make(encoded(format, &flag(64, 64)), BOUNDS, [0; 3], Form::Blocks).unwrap();
             assert_eq!((made.columns, made.rows), (8, 4), "{format:?}");
             let (first, last) = (made.row(0)[0][0], made.row(3)[7][1]);
             assert!(is_about(first, [255, 0, 0]), "{format:?}: {first:?}");
@@ -156,16 +184,36 @@ mod tests {
         for ((width, height), cells) in
             [((3, 3), (3, 2)), ((1, 1), (1, 1)), ((1000, 10), (8, 1)), ((10, 1000), (1, 4))]
         {
-            let made = make(encoded(ImageFormat::Png, &flag(width, height)), BOUNDS, [0; 3]);
+            let made =
+                make(encoded(ImageFormat::Png, &flag(width, height)), BOUNDS, [0; 3], Form::Blocks);
             let made = made.unwrap();
             assert_eq!((made.columns, made.rows), cells, "{width}x{height}");
         }
     }
 
     #[test]
+    fn image_has_the_pixels_of_its_cells() {
+        let form = Form::Image { id: 7, cell: CellSize { width: 5, height: 10 } };
+        for ((width, height), cells, pixels) in [
+            ((400, 400), (8, 4), (40, 40)),
+            ((12, 11), (3, 2), (12, 11)),
+            ((1000, 10), (8, 1), (40, 1)),
+        ] {
+            let made = make(encoded(ImageFormat::Png, &flag(width, height)), BOUNDS, [0; 3], form);
+            let made = made.unwrap();
+            assert_eq!((made.columns(), made.rows()), cells, "{width}x{height}");
+            let Image { id: 7, png } = made.image().unwrap() else { panic!("another id") };
+            let shown = image::load_from_memory(png).unwrap();
+            assert_eq!((shown.width(), shown.height()), pixels, "{width}x{height}");
+        }
+        assert_eq!(make(bomb(9_000), BOUNDS, [0; 3], form), Err(Unshowable::TooLarge));
+    }
+
+    #[test]
     fn transparent_pixels_show_the_background() {
         let picture = RgbaImage::from_pixel(1, 1, Rgba([255, 255, 255, 0]));
-        let made = make(encoded(ImageFormat::Png, &picture), BOUNDS, [1, 2, 3]).unwrap();
+        let made =
+            make(encoded(ImageFormat::Png, &picture), BOUNDS, [1, 2, 3], Form::Blocks).unwrap();
         assert_eq!(made.row(0), [[[1, 2, 3]; 2]]);
     }
 
@@ -173,7 +221,10 @@ mod tests {
     fn other_files_are_not_pictures() {
         let bmp = [b"BM".as_slice(), &[0; 60]].concat();
         for bytes in [b"".as_slice(), b"#!/bin/sh\n", b"<svg xmlns=''/>", &bmp] {
-            assert_eq!(make(bytes.to_vec(), BOUNDS, [0; 3]), Err(Unshowable::NotAPicture));
+            assert_eq!(
+                make(bytes.to_vec(), BOUNDS, [0; 3], Form::Blocks),
+                Err(Unshowable::NotAPicture)
+            );
         }
     }
 
@@ -182,9 +233,9 @@ mod tests {
         for format in FORMATS {
             let whole = encoded(format, &flag(64, 64));
             // A decoder may show the beginning of a picture whose end is missing.
-            let cut = make(whole[..whole.len() / 8].to_vec(), BOUNDS, [0; 3]);
+            let cut = make(whole[..whole.len() / 8].to_vec(), BOUNDS, [0; 3], Form::Blocks);
             assert!(matches!(cut, Err(Unshowable::Damaged) | Ok(_)), "{format:?}: {cut:?}");
-            let head = make(whole[..16].to_vec(), BOUNDS, [0; 3]);
+            let head = make(whole[..16].to_vec(), BOUNDS, [0; 3], Form::Blocks);
             assert_eq!(head, Err(Unshowable::Damaged), "{format:?}");
         }
     }
@@ -207,13 +258,17 @@ mod tests {
     #[test]
     fn bombs_are_not_decoded() {
         for side in [9_000, 16_384, 65_535, 1 << 30] {
-            assert_eq!(make(bomb(side), BOUNDS, [0; 3]), Err(Unshowable::TooLarge), "{side}");
+            assert_eq!(
+                make(bomb(side), BOUNDS, [0; 3], Form::Blocks),
+                Err(Unshowable::TooLarge),
+                "{side}"
+            );
         }
         let mut gif = encoded(ImageFormat::Gif, &flag(1, 1));
         gif[6..10].copy_from_slice(&[0xff; 4]);
-        assert_eq!(make(gif, BOUNDS, [0; 3]), Err(Unshowable::TooLarge));
+        assert_eq!(make(gif, BOUNDS, [0; 3], Form::Blocks), Err(Unshowable::TooLarge));
         let large = vec![0; usize::try_from(MAX_BYTES).unwrap() + 1];
-        assert_eq!(make(large, BOUNDS, [0; 3]), Err(Unshowable::TooLarge));
+        assert_eq!(make(large, BOUNDS, [0; 3], Form::Blocks), Err(Unshowable::TooLarge));
     }
 
     #[test]
@@ -224,7 +279,7 @@ mod tests {
         let exif = b"II*\0\x08\0\0\0\x01\0\x12\x01\x03\0\x01\0\0\0\x06\0\0\0\0\0\0\0";
         encoder.set_exif_metadata(exif.to_vec()).unwrap();
         encoder.write_image(&[0; 16 * 4 * 3], 16, 4, ExtendedColorType::Rgb8).unwrap();
-        let made = make(out, BOUNDS, [0; 3]).unwrap();
+        let made = make(out, BOUNDS, [0; 3], Form::Blocks).unwrap();
         assert_eq!((made.columns, made.rows), (2, 4));
     }
 
@@ -239,7 +294,7 @@ mod tests {
                 let at = at.index(bytes.len());
                 bytes[at] = byte;
             }
-            let made = make(bytes, BOUNDS, [0; 3]);
+            let made = make(bytes, BOUNDS, [0; 3], Form::Blocks);
             if let Ok(made) = made {
                 prop_assert!(made.columns <= 8 && made.rows <= 4);
             }

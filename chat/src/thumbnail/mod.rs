@@ -1,4 +1,5 @@
-//! Pictures in a conversation, as half blocks: each cell shows two pixels, one above the other.
+//! Pictures in a conversation: as half blocks, where each cell shows two pixels, one above the other,
+//! or as images of the terminal's own.
 //!
 //! A picture is what a stranger has made. It is decoded on a thread of its own, within bounds of
 //! size and memory, and a decoder that panics takes nothing with it.
@@ -23,6 +24,36 @@ pub enum Pictures {
     In256Colours,
     /// Any.
     InTrueColour,
+    /// Images of the terminal's own.
+    AsImages {
+        /// Pixels of a cell.
+        cell: CellSize,
+        /// Id of the first image, of which 24 bits are used.
+        first_id: u32,
+    },
+}
+
+/// Pixels of a cell.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct CellSize {
+    pub(crate) width: u16,
+    pub(crate) height: u16,
+}
+
+impl Default for CellSize {
+    /// About the size of a cell in most terminals.
+    fn default() -> Self {
+        Self { width: 10, height: 20 }
+    }
+}
+
+/// What a picture is made for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Form {
+    /// Half blocks.
+    Blocks,
+    /// An image with this id.
+    Image { id: u32, cell: CellSize },
 }
 
 /// Most cells that a picture may take.
@@ -37,8 +68,22 @@ pub(crate) struct Bounds {
 pub struct Thumbnail {
     columns: u16,
     rows: u16,
+    pixels: Pixels,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+enum Pixels {
     /// The upper and the lower pixel of each cell, row by row.
-    cells: Vec<[Rgb; 2]>,
+    Blocks(Vec<[Rgb; 2]>),
+    Image(Image),
+}
+
+/// An image of the terminal's own.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Image {
+    pub(crate) id: u32,
+    /// The picture, encoded again: a terminal never gets what a stranger has made.
+    pub(crate) png: Vec<u8>,
 }
 
 /// Why a picture can't be shown.
@@ -59,16 +104,38 @@ pub enum Unshowable {
 }
 
 impl Thumbnail {
+    const fn of_blocks(cells: Vec<[Rgb; 2]>, (columns, rows): (u16, u16)) -> Self {
+        Self { columns, rows, pixels: Pixels::Blocks(cells) }
+    }
+
+    pub(crate) const fn of_image(image: Image, (columns, rows): (u16, u16)) -> Self {
+        Self { columns, rows, pixels: Pixels::Image(image) }
+    }
+
+    /// Columns of cells.
+    pub(crate) const fn columns(&self) -> u16 {
+        self.columns
+    }
+
     /// Rows of cells.
     pub(crate) const fn rows(&self) -> u16 {
         self.rows
     }
 
-    /// A row of cells, from left to right: the upper and the lower pixel of each.
+    /// The image, if it is one of the terminal's own.
+    pub(crate) const fn image(&self) -> Option<&Image> {
+        match &self.pixels {
+            Pixels::Blocks(_) => None,
+            Pixels::Image(image) => Some(image),
+        }
+    }
+
+    /// A row of half blocks, from left to right: the upper and the lower pixel of each.
     pub(crate) fn row(&self, row: u16) -> &[[Rgb; 2]] {
+        let Pixels::Blocks(cells) = &self.pixels else { return &[] };
         let columns = usize::from(self.columns);
         let start = usize::from(row).saturating_mul(columns);
-        self.cells.get(start..start.saturating_add(columns)).unwrap_or_default()
+        cells.get(start..start.saturating_add(columns)).unwrap_or_default()
     }
 }
 
@@ -77,7 +144,7 @@ impl Pictures {
     pub(crate) fn colour(self, rgb: Rgb) -> Color {
         let [red, green, blue] = rgb;
         match self {
-            Self::InTrueColour => Color::Rgb(red, green, blue),
+            Self::InTrueColour | Self::AsImages { .. } => Color::Rgb(red, green, blue),
             Self::In256Colours | Self::Hidden => Color::Indexed(nearest(rgb)),
         }
     }

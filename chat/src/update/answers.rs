@@ -1,12 +1,12 @@
 //! What came of requests.
 
 use sealpost_messenger::api::{
-    ApiError, Contact, ConversationsResult, EditParams, Peer, SendFileParams, SendParams,
-    UpdateGroupParams,
+    ApiError, CancelResult, ConnectResult, Contact, ConversationsResult, EditParams, Peer,
+    SendParams, UpdateGroupParams,
 };
 use sealpost_messenger::foreign_text::OneLine;
 
-use super::{Effect, groups, notifications, opening, sending};
+use super::{Effect, groups, notifications, opening, selection, sending};
 use crate::model::{Model, Overlay};
 use crate::{Answer, Request};
 
@@ -46,6 +46,9 @@ fn succeed(model: &mut Model, request: Request, answer: Answer, effects: &mut Ve
         (_, Answer::Contacts(contacts)) => {
             let by_phone = contacts.contacts.into_iter().map(|contact| (contact.phone, contact));
             model.contacts = by_phone.collect();
+        }
+        (Request::Unseen(_), Answer::Entries(page)) => {
+            page.entries.iter().for_each(|entry| model.note_mention(entry));
         }
         (Request::History(asked), Answer::Entries(page)) => {
             if let Some(thread) = &mut model.thread
@@ -99,11 +102,21 @@ fn succeed(model: &mut Model, request: Request, answer: Answer, effects: &mut Ve
             Request::MarkRead(_)
             | Request::Update(_)
             | Request::SaveDraft(_)
+            | Request::Block(_)
+            | Request::Unblock(_)
             | Request::Decline(_)
             | Request::Leave(_)
             | Request::Forget(_),
             Answer::Done(_),
         ) => model.stale.conversations.spoil(),
+        (_, Answer::Cancelled(CancelResult { too_late, .. })) => {
+            model.stale.status.spoil();
+            model.remark = Some(match too_late.len() {
+                0 => "Given up. R sends it after all.".to_owned(),
+                late => format!("Given up, but too late for {late}."),
+            });
+        }
+        (_, Answer::Connected(ConnectResult { connection })) => model.connection = Some(connection),
         (_, Answer::Sent(_)) => model.stale.status.spoil(),
         (_, Answer::Done(_) | Answer::Entries(_)) => {}
     }
@@ -123,8 +136,8 @@ fn fail(model: &mut Model, request: &Request, error: &ApiError) {
     {
         sending::put_back(model, text);
     }
-    if let Request::SendFile(SendFileParams { caption, .. }) = request {
-        sending::put_back(model, caption);
+    if let Request::SendFile(params) = request {
+        sending::ask_again(model, params, &OneLine(&error.message).to_string());
     }
     if let Request::UpdateGroup(params) = request {
         groups::put_back(model, params);
@@ -132,7 +145,13 @@ fn fail(model: &mut Model, request: &Request, error: &ApiError) {
     if let Some(Overlay::Search(search)) = &mut model.overlay {
         search.is_running = false;
     }
-    model.remark = Some(OneLine(&error.message).to_string());
+    let deleted = match (request, &model.thread) {
+        (Request::Delete(asked), Some(thread)) => thread.entry(asked.entry),
+        _ => None,
+    };
+    let has_failed = deleted.is_some_and(selection::reached_nobody);
+    let why = if has_failed { selection::FAILED } else { &error.message };
+    model.remark = Some(OneLine(why).to_string());
 }
 
 fn learn(model: &mut Model, contact: Contact) {

@@ -1,11 +1,11 @@
 //! What the keys of the conversation do.
 
-use sealpost_messenger::api::Peer;
+use sealpost_messenger::api::{ConnectParams, Peer, PeerParams};
 
 use super::keys::Command;
 use super::settle::save_draft;
-use super::{Effect, groups, opening, sending, settings};
-use crate::Keeping;
+use super::{Effect, groups, opening, overlays, sending, settings};
+use crate::Request;
 use crate::layout::{Window, reveal, scroll};
 use crate::model::{
     Completion, Composer, Confirm, Deed, Edit, Model, Overlay, Purpose, Search, Step, deeds,
@@ -16,7 +16,7 @@ pub(super) fn run(model: &mut Model, command: Command, effects: &mut Vec<Effect>
         Command::Send => sending::send(model, effects),
         Command::SendFile => {
             if model.thread.is_some() {
-                model.overlay = Some(Overlay::File { path: Composer::default() });
+                model.overlay = Some(Overlay::File { path: Composer::default(), error: None });
             }
         }
         Command::Next => match model.completion() {
@@ -46,12 +46,17 @@ pub(super) fn run(model: &mut Model, command: Command, effects: &mut Vec<Effect>
                 model.overlay = Some(Overlay::Mute { chosen: 0 });
             }
         }
+        Command::Connect => {
+            let params = ConnectParams { timeout_seconds: CONNECT_SECS };
+            effects.push(Effect::Request(Request::Connect(params)));
+        }
+        Command::Block => block(model, effects),
         Command::OpenEditor => open_editor(model, effects),
-        Command::Help => model.overlay = Some(Overlay::Help { scrolled: 0 }),
+        Command::Help => overlays::help(model),
         Command::Redraw => effects.push(Effect::Redraw),
         Command::Suspend => effects.push(Effect::Suspend),
         Command::Back => back(model),
-        Command::Quit if model.keeping == Keeping::Nothing => {
+        Command::Quit if model.keeping.is_incognito() => {
             model.overlay = Some(Overlay::Confirm(Confirm::Quit));
         }
         Command::Quit => quit(model, effects),
@@ -74,7 +79,7 @@ fn complete(model: &mut Model, completion: &Completion) {
 }
 
 fn open_editor(model: &mut Model, effects: &mut Vec<Effect>) {
-    if model.keeping == Keeping::Nothing {
+    if model.keeping.is_incognito() {
         model.remark = Some("Incognito: an editor would write to the disk.".to_owned());
         return;
     }
@@ -141,8 +146,28 @@ fn name(model: &mut Model) {
     }
 }
 
+/// Asks before the open conversation is blocked; unblocks it at once.
+fn block(model: &mut Model, effects: &mut Vec<Effect>) {
+    let Some(open) = model.open_conversation() else { return };
+    let (with, name) = (open.with, model.name(open.with));
+    let group = open.group.as_deref();
+    if open.blocked {
+        effects.push(Effect::Request(Request::Unblock(PeerParams { recipient: with })));
+        model.remark = Some(format!("{name} is not blocked any more."));
+    } else if let Some((group, why)) = group.and_then(|it| Some((it, groups::why_not_leave(it)?))) {
+        let group_id = group.group_id;
+        groups::show(model, group_id);
+        model.remark = Some(why.to_owned());
+    } else {
+        model.overlay = Some(Overlay::Confirm(Confirm::Block { with }));
+    }
+}
+
 fn back(model: &mut Model) {
     if model.warning.take().is_none() {
         sending::give_up_purpose(model);
     }
 }
+
+/// How long an attempt to connect may take.
+const CONNECT_SECS: u32 = 30;

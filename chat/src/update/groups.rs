@@ -1,12 +1,14 @@
 //! What the keys do in the panel of a group, and where people are invited to one.
 
-use sealpost_messenger::api::{Group, GroupId, GroupParams, Peer, PhoneNumber, UpdateGroupParams};
+use sealpost_messenger::api::{
+    Group, GroupId, GroupParams, GroupStanding, Peer, PhoneNumber, UpdateGroupParams,
+};
 
 use super::{Effect, opening, settings};
 use crate::Request;
 use crate::model::{
     Candidate, Composer, Confirm, Deed, GroupChange, GroupRow, InvitedTo, MemberDeed, Model,
-    Overlay, People, deeds, group_rows, member_deeds, successors,
+    Overlay, People, deeds, group_rows, member_deeds, needs_successor, successors,
 };
 
 /// Shows a group and its members.
@@ -81,9 +83,19 @@ fn carry_out(
         Deed::Rename => rename(model, group),
         Deed::Expire => settings::ask_for_expiry(model),
         Deed::TakeOver => model.overlay = confirm(GroupChange::TakeOver),
-        Deed::Leave => model.overlay = confirm(GroupChange::Leave),
+        Deed::Leave => match why_not_leave(group) {
+            Some(why) => model.remark = Some(why.to_owned()),
+            None => model.overlay = confirm(GroupChange::Leave),
+        },
         Deed::Forget => model.overlay = confirm(GroupChange::Forget),
     }
+}
+
+/// Why the user can't leave a group yet, and what to do first.
+pub(super) fn why_not_leave(group: &Group) -> Option<&'static str> {
+    let can_own = group.members.iter().any(|member| member.joined && !member.own);
+    let why = if can_own { NAME_SUCCESSOR } else { REMOVE_INVITED };
+    (group.standing == GroupStanding::Joined && needs_successor(group)).then_some(why)
 }
 
 /// Does to a member what a key stands for. Returns whether it can be done.
@@ -179,24 +191,19 @@ pub(super) fn mark(model: &mut Model) {
     people.chosen = 0;
 }
 
-/// Invites those who are marked, or else the one who is chosen.
-pub(super) fn invite(model: &mut Model, mut people: People, effects: &mut Vec<Effect>) {
-    if people.marked.is_empty() {
-        let chosen = model.invitees(&people).get(people.chosen).and_then(Candidate::person);
-        let Some(phone) = chosen else {
-            let is_own = people.query.text().parse().ok() == model.account;
-            let why = if is_own && model.account.is_some() {
-                "You are in the group yourself."
-            } else {
-                "Nobody has this name. A phone number begins with +."
-            };
-            model.remark = Some(why.to_owned());
-            model.overlay = Some(Overlay::People(people));
-            return;
+/// Invites those who are marked, and the one who is chosen.
+pub(super) fn invite(model: &mut Model, people: People, effects: &mut Vec<Effect>) {
+    let Some(members) = model.invited(&people) else {
+        let is_own = people.query.text().parse().ok() == model.account;
+        let why = if is_own && model.account.is_some() {
+            "You are in the group yourself."
+        } else {
+            "Nobody has this name. A phone number begins with +."
         };
-        people.marked.push(phone);
-    }
-    let members = people.marked;
+        model.remark = Some(why.to_owned());
+        model.overlay = Some(Overlay::People(people));
+        return;
+    };
     match people.invited_to {
         InvitedTo::Known(group_id) => {
             effects.push(update(group_id, |params| params.members = members));
@@ -234,6 +241,8 @@ fn new_params() -> UpdateGroupParams {
     UpdateGroupParams { timeout_seconds: LOOK_UP_SECS, ..UpdateGroupParams::default() }
 }
 
+const NAME_SUCCESSOR: &str = "Name a successor first: Up/Down selects, s names, o makes owner.";
+const REMOVE_INVITED: &str = "Remove who is invited first: Up/Down selects, x removes.";
 /// How long to wait for the server, when people are looked up.
 const LOOK_UP_SECS: u32 = 30;
 /// Longest name of a group.

@@ -23,7 +23,9 @@ pub(crate) enum Command {
     SafetyNumber,
     NewGroup,
     Mute,
+    Block,
     Expiry,
+    Connect,
     Name,
     OpenEditor,
     Help,
@@ -65,14 +67,16 @@ macro_rules! keys {
 const CONVERSATIONS: &[Binding] = keys! {
     "Tab C-n" => Command::Next, "next conversation; behind an @, completes the name of who is meant";
     "S-Tab C-p" => Command::Previous, "previous conversation";
-    "M-a" => Command::NextUnread, "next one with unread messages";
+    "M-a" => Command::NextUnread, "next conversation with unread messages";
     "C-t M-k" => Command::Switcher, "go to a person, a group, or a new phone number";
     "C-f C-r" => Command::Search, "search all messages";
     "M-v" => Command::SafetyNumber, "safety number; of a group its members, and all that can be done";
     "M-n" => Command::Name, "name of the contact or the group";
     "M-g" => Command::NewGroup, "make a group";
     "M-m" => Command::Mute, "mute";
+    "M-x" => Command::Block, "block, or no longer";
     "M-t" => Command::Expiry, "let messages disappear after a time";
+    "M-r" => Command::Connect, "connect now, also after the account went online elsewhere";
     "F1 M-h" => Command::Help, "this help";
     "C-l" => Command::Redraw, "draw the screen again";
     "C-z" => Command::Suspend, "stop for a while; fg in the shell goes on";
@@ -195,6 +199,7 @@ pub(super) fn key_name(key: KeyEvent) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::stage;
     use std::collections::BTreeSet;
 
     #[test]
@@ -203,6 +208,16 @@ mod tests {
         for binding in bindings().iter().flat_map(|group| group.bindings) {
             for key in binding.keys.split(' ') {
                 assert!(seen.insert(key), "{key} has two meanings");
+            }
+        }
+    }
+
+    #[test]
+    fn each_key_of_the_help_is_pressed_under_its_name() {
+        for binding in bindings().iter().flat_map(|group| group.bindings) {
+            for name in binding.keys.split(' ') {
+                assert_eq!(key_name(stage::key(name).unwrap()), name);
+                assert_eq!(command(name), Some(binding.command), "{name}");
             }
         }
     }

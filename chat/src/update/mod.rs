@@ -9,13 +9,13 @@ mod mouse;
 mod notifications;
 mod opening;
 mod overlays;
+pub(crate) mod reactions;
 mod selection;
 mod sending;
 mod settings;
 mod settle;
 
 pub(crate) use keys::bindings;
-pub(crate) use overlays::EMOJI;
 pub(crate) use selection::SELECTION_KEYS;
 pub(crate) use settings::{EXPIRIES, MUTES};
 
@@ -27,7 +27,7 @@ use ratatui::layout::Size;
 use sealpost_messenger::api::{ApiError, Empty, Notification, Time};
 
 use crate::model::{DraftState, Model, Stale};
-use crate::thumbnail::{self, Bounds, Rgb, Thumbnail, Unshowable};
+use crate::thumbnail::{self, Bounds, Form, Rgb, Thumbnail, Unshowable};
 use crate::{Answer, Request};
 
 /// Something that happened.
@@ -99,6 +99,7 @@ pub struct PictureOrder {
     pub(crate) bounds: Bounds,
     /// Shown where it is transparent.
     pub(crate) background: Rgb,
+    pub(crate) form: Form,
 }
 
 impl PictureOrder {
@@ -112,7 +113,7 @@ impl PictureOrder {
     ) -> Result<Thumbnail, Unshowable> {
         let bytes = open(Path::new(&self.path))
             .map_err(|error| Unshowable::Unreadable(error.to_string()))?;
-        thumbnail::make(bytes, self.bounds, self.background)
+        thumbnail::make(bytes, self.bounds, self.background, self.form)
     }
 }
 
@@ -120,6 +121,7 @@ impl PictureOrder {
 pub fn start(model: &mut Model) -> Vec<Effect> {
     // What was asked of a client that has ended is not answered.
     model.stale = Stale::all();
+    model.has_unknown_mentions = true;
     let mut effects = vec![Effect::Request(Request::Subscribe(Empty {}))];
     opening::load_again(model, &mut effects);
     settle::settle(model, &mut effects);

@@ -6,7 +6,8 @@ use sealpost_messenger::api::{Body, Changed, Conversation, Entry, Notification, 
 
 use super::Effect;
 use crate::Keeping;
-use crate::model::{Model, is_invitation};
+use crate::layout::Window;
+use crate::model::{Model, Position, is_invitation};
 
 pub(super) fn take(model: &mut Model, notification: Notification, effects: &mut Vec<Effect>) {
     match notification {
@@ -22,14 +23,20 @@ fn change(model: &mut Model, changed: Changed, effects: &mut Vec<Effect>) {
         Changed::Entry { entry } => {
             announce(model, &entry, effects);
             model.latest = model.latest.max(entry.entry);
+            model.note_mention(&entry);
             if entry.from.is_none() {
                 model.stale.status.spoil();
             }
             model.stale.conversations.spoil();
+            let is_at_bottom = Window::of(model).below() == 0;
             if let Some(thread) = &mut model.thread
                 && thread.with == entry.conversation
             {
+                let follows = is_at_bottom && thread.is_at_end;
                 thread.take_entry(*entry);
+                if follows {
+                    thread.position = Position::End;
+                }
             }
         }
         Changed::EntryRemoved { conversation, entry } => {
@@ -77,7 +84,7 @@ fn announce(model: &mut Model, entry: &Entry, effects: &mut Vec<Effect>) {
             format!("You were mentioned: {}", model.name(entry.conversation))
         }
         (Keeping::Everything, false) => format!("Message from {}", model.name(entry.conversation)),
-        (Keeping::Nothing, _) => "Message".to_owned(),
+        (Keeping::FilesOnly | Keeping::Nothing, _) => "Message".to_owned(),
     };
     ring(model, notice, effects);
 }

@@ -2,22 +2,21 @@
 
 use ratatui::crossterm::event::KeyEvent;
 use sealpost_messenger::api::{
-    EntryParams, LookUpParams, Peer, PhoneNumber, ReactionParams, SearchParams, TrustParams,
+    EntryParams, LookUpParams, Peer, PeerParams, PhoneNumber, SearchParams, TrustParams,
     UpdateContactParams,
 };
 
 use super::keys::{Command, command, type_into};
-use super::{EXPIRIES, Effect, MUTES, groups, opening, selection, sending, settings};
+use super::{EXPIRIES, Effect, MUTES, groups, opening, reactions, sending, settings};
 use crate::Request;
 use crate::layout::Window;
 use crate::model::{Candidate, Composer, Confirm, Model, Overlay, People, Search, group_rows};
 
-/// Emoji that a key offers.
-pub(crate) const EMOJI: [&str; 8] = ["👍", "❤️", "😂", "😮", "😢", "🙏", "🎉", "👀"];
-
 /// A key was pressed while something lies over the conversation.
 pub(super) fn press(model: &mut Model, name: &str, key: KeyEvent, effects: &mut Vec<Effect>) {
-    if let Some(command @ (Command::Quit | Command::Suspend | Command::Redraw)) = command(name) {
+    if let Some(command @ (Command::Quit | Command::Suspend | Command::Redraw | Command::Help)) =
+        command(name)
+    {
         return super::commands::run(model, command, effects);
     }
     match name {
@@ -41,9 +40,22 @@ pub(super) fn press(model: &mut Model, name: &str, key: KeyEvent, effects: &mut 
     answer(model, name, effects);
 }
 
-/// Closes what lies over the conversation. A question about a group gives way to the group.
+/// Shows the keys, or no longer.
+pub(super) fn help(model: &mut Model) {
+    model.overlay = match model.overlay.take() {
+        Some(Overlay::Help { under, .. }) => under.map(|under| *under),
+        under => Some(Overlay::Help { scrolled: 0, under: under.map(Box::new) }),
+    };
+}
+
+/// Closes what lies over the conversation. A question about a group gives way to the group, and the
+/// keys to what they were shown over.
 fn leave(model: &mut Model) {
-    if let Some(Overlay::Confirm(Confirm::Group { group_id, chosen, .. })) = model.overlay.take() {
+    if let Some(Overlay::Help { .. }) = model.overlay {
+        help(model);
+    } else if let Some(Overlay::Confirm(Confirm::Group { group_id, chosen, .. })) =
+        model.overlay.take()
+    {
         groups::show_at(model, group_id, chosen);
     }
 }
@@ -54,7 +66,7 @@ pub(super) fn input(model: &mut Model) -> Option<&mut Composer> {
         Overlay::Switcher { query, .. } => Some(query),
         Overlay::Search(search) => Some(&mut search.query),
         Overlay::React { emoji, .. } => Some(emoji),
-        Overlay::File { path } => Some(path),
+        Overlay::File { path, .. } => Some(path),
         Overlay::Name { name, .. } | Overlay::GroupName { name, .. } => Some(name),
         Overlay::People(people) => Some(&mut people.query),
         Overlay::Help { .. }
@@ -71,16 +83,16 @@ pub(super) fn choose(model: &mut Model, step: isize) {
     let count = match &model.overlay {
         Some(Overlay::Switcher { query, .. }) => model.candidates(query.text()).len(),
         Some(Overlay::Search(search)) => search.results.len(),
-        Some(Overlay::Help { .. }) => MAX_HELP,
+        Some(Overlay::Help { .. }) => crate::view::rows_of_help(model),
         Some(Overlay::Mute { .. }) => MUTES.len(),
         Some(Overlay::Expiry { .. }) => EXPIRIES.len(),
         Some(Overlay::People(people)) => model.invitees(people).len(),
         Some(Overlay::Group { group_id, .. }) => {
             model.group(*group_id).map_or(0, |group| group_rows(group).len())
         }
+        Some(Overlay::React { entry, .. }) => reactions::offered(model, *entry).len(),
         Some(
             Overlay::Key { .. }
-            | Overlay::React { .. }
             | Overlay::Name { .. }
             | Overlay::GroupName { .. }
             | Overlay::File { .. }
@@ -101,12 +113,11 @@ fn typed(model: &mut Model, effects: &mut Vec<Effect>) {
         Some(Overlay::Search(search)) => {
             effects.extend(ask(search));
         }
-        Some(Overlay::React { emoji, .. }) => {
-            // A digit stands for one of those that are offered.
-            let number = emoji.text().parse::<usize>().ok().and_then(|n| n.checked_sub(1));
-            if let Some(offered) = number.and_then(|at| EMOJI.get(at)) {
-                emoji.set(offered);
-                enter(model, effects);
+        Some(Overlay::React { entry, emoji, .. }) => {
+            let (entry, typed) = (*entry, emoji.text().to_owned());
+            if let Some(chosen) = reactions::digit(model, entry, &typed) {
+                model.overlay = None;
+                reactions::react(model, entry, ("", chosen), effects);
             }
         }
         Some(
@@ -149,23 +160,21 @@ pub(super) fn enter(model: &mut Model, effects: &mut Vec<Effect>) {
             groups::named(model, group_id, name, effects);
         }
         Some(Overlay::People(people)) => groups::invite(model, people, effects),
-        Some(Overlay::React { entry, emoji }) => {
-            let emoji = emoji.text().trim().to_owned();
-            effects.push(Effect::Request(Request::React(ReactionParams { entry, emoji })));
-            // What is typed next is a message.
-            selection::deselect(model);
+        Some(Overlay::React { entry, emoji, chosen }) => {
+            reactions::react(model, entry, (emoji.text(), chosen), effects);
         }
         Some(Overlay::Name { phone, name }) => {
             let name = name.text().trim().to_owned();
             let params = UpdateContactParams { recipient: phone, name };
             effects.push(Effect::Request(Request::Name(params)));
         }
-        Some(Overlay::File { path }) => sending::send_file(model, path.text(), effects),
+        Some(Overlay::File { path, .. }) => sending::send_file(model, path, effects),
         // These are answered with letters, so that nobody agrees by accident.
         overlay @ Some(Overlay::Key { .. } | Overlay::Confirm(_)) => {
             model.overlay = overlay;
         }
-        Some(Overlay::Help { .. }) | None => {}
+        Some(Overlay::Help { under, .. }) => model.overlay = under.map(|under| *under),
+        None => {}
     }
 }
 
@@ -192,6 +201,9 @@ fn answer(model: &mut Model, name: &str, effects: &mut Vec<Effect>) {
         (Some(Overlay::Confirm(confirm)), "y") => match confirm {
             Confirm::Delete { entry } => {
                 effects.push(Effect::Request(Request::Delete(EntryParams { entry })));
+            }
+            Confirm::Block { with } => {
+                effects.push(Effect::Request(Request::Block(PeerParams { recipient: with })));
             }
             Confirm::Open { link } => effects.push(Effect::OpenLink(link)),
             Confirm::Quit => super::commands::quit(model, effects),
@@ -259,6 +271,3 @@ pub(super) fn entry_at(model: &Model, row: usize) -> Option<u64> {
 const PAGE: isize = 10;
 const LOOK_UP_SECS: u32 = 30;
 const MAX_RESULTS: u32 = 200;
-
-/// Rows of the help, at most.
-const MAX_HELP: usize = 60;

@@ -1,16 +1,18 @@
 //! What the keys do to a selected message.
 
-use sealpost_messenger::api::{Body, Entry, EntryParams, FileState, Progress, failures};
+use sealpost_messenger::api::{Body, Entry, EntryParams, FileState, Progress};
 
 use super::keys::Command;
-use super::{Effect, commands, keys, sending};
-use crate::Request;
-use crate::model::{Composer, Confirm, Model, Overlay, Purpose, Step, text_of};
+use super::{Effect, commands, keys, overlays, reactions, sending};
+use crate::layout::Window;
+use crate::model::{Confirm, Model, Overlay, Purpose, Step, has_failed, picture_of, text_of};
 use crate::text::links;
+use crate::{Keeping, Request};
 
 /// Keys of a selected message, and how the help says what they do.
-pub(crate) const SELECTION_KEYS: [(&str, &str); 10] = [
+pub(crate) const SELECTION_KEYS: [(&str, &str); 12] = [
     ("Up Down k j", "select another message"),
+    ("Home End g G", "select the first one that is loaded, or the last one"),
     ("r Enter", "answer"),
     ("e", "edit"),
     ("d", "delete, here and there"),
@@ -18,7 +20,8 @@ pub(crate) const SELECTION_KEYS: [(&str, &str); 10] = [
     ("o", "show all of it, a picture larger; open its link"),
     ("c", "copy"),
     ("R", "send again what failed"),
-    ("y n x", "accept a file, refuse it, give it up"),
+    ("y n", "accept a file, refuse it"),
+    ("x", "give up a file, or a message that waits or has failed"),
     ("Esc q", "back"),
 ];
 
@@ -29,7 +32,7 @@ pub(super) fn press(model: &mut Model, name: &str, effects: &mut Vec<Effect>) {
         "Home" | "g" => commands::select(model, Step::First),
         "End" | "G" => commands::select(model, Step::Last),
         "Esc" | "q" | "C-g" => deselect(model),
-        "?" => model.overlay = Some(Overlay::Help { scrolled: 0 }),
+        "?" => overlays::help(model),
         "r" | "Enter" | "e" | "d" | "+" | "o" | "c" | "R" | "y" | "n" | "x" => {
             act(model, name, effects);
         }
@@ -52,6 +55,10 @@ fn act(model: &mut Model, name: &str, effects: &mut Vec<Effect>) {
         model.remark = Some("This is not a message.".to_owned());
         return;
     }
+    if matches!(name, "r" | "Enter" | "e" | "+") && reached_nobody(&entry) {
+        model.remark = Some(if is_file(&entry) { FILE_FAILED } else { FAILED }.to_owned());
+        return;
+    }
     match name {
         "r" | "Enter" => {
             sending::give_up_purpose(model);
@@ -64,9 +71,7 @@ fn act(model: &mut Model, name: &str, effects: &mut Vec<Effect>) {
         }
         "d" if is_own => model.overlay = Some(Overlay::Confirm(Confirm::Delete { entry: number })),
         "e" | "d" => model.remark = Some("Only its author can do that.".to_owned()),
-        "+" => {
-            model.overlay = Some(Overlay::React { entry: number, emoji: Composer::default() });
-        }
+        "+" => reactions::begin(model, number),
         "o" => open(model, &entry),
         "c" => match text_of(&entry.body) {
             Some(text) => {
@@ -75,6 +80,7 @@ fn act(model: &mut Model, name: &str, effects: &mut Vec<Effect>) {
             }
             None => model.remark = Some("There is no text to copy.".to_owned()),
         },
+        "x" if is_own && !is_file(&entry) => give_up(model, &entry, effects),
         "y" | "n" | "x" => file(model, name, &entry, effects),
         "R" if has_failed(&entry) => {
             effects.push(Effect::Request(Request::Retry(EntryParams { entry: number })));
@@ -83,10 +89,24 @@ fn act(model: &mut Model, name: &str, effects: &mut Vec<Effect>) {
     }
 }
 
-/// Whether a message was not sent, or not to every member of a group.
-fn has_failed(entry: &Entry) -> bool {
+/// Whether a message has failed for everybody, so that nobody could see a change of it.
+pub(super) fn reached_nobody(entry: &Entry) -> bool {
     entry.progress.as_ref().is_some_and(Progress::has_failed)
-        || failures(&entry.copies).next().is_some()
+}
+
+/// Gives a message up that waits, or that has failed.
+fn give_up(model: &mut Model, entry: &Entry, effects: &mut Vec<Effect>) {
+    let waits = entry.copies.iter().any(|copy| copy.progress == Progress::Queued)
+        || entry.progress == Some(Progress::Queued);
+    if waits || has_failed(entry) {
+        effects.push(Effect::Request(Request::GiveUp(EntryParams { entry: entry.entry })));
+    } else {
+        model.remark = Some("It is on its way, or was sent.".to_owned());
+    }
+}
+
+const fn is_file(entry: &Entry) -> bool {
+    matches!(entry.body, Body::File { .. })
 }
 
 /// Accepts a file, refuses it, or gives it up.
@@ -97,6 +117,10 @@ fn file(model: &mut Model, name: &str, entry: &Entry, effects: &mut Vec<Effect>)
     };
     let params = EntryParams { entry: entry.entry };
     let is_offer = *state == FileState::Offered && entry.from.is_some();
+    if name == "y" && is_offer && model.keeping == Keeping::Nothing {
+        model.remark = Some(NO_FOLDER.to_owned());
+        return;
+    }
     let request = match (name, state) {
         ("y", _) if is_offer => Request::AcceptFile(params),
         ("n", _) if is_offer => Request::RefuseFile(params),
@@ -117,11 +141,17 @@ fn open(model: &mut Model, entry: &Entry) {
             Some(line.get(link)?.to_owned())
         })
     });
+    let rows_before = Window::of(model).rows.len();
     let Some(thread) = &mut model.thread else { return };
     let was_folded = thread.unfolded.insert(entry.entry);
     match link {
         Some(link) => model.overlay = Some(Overlay::Confirm(Confirm::Open { link })),
-        None if was_folded => {}
+        None if was_folded => {
+            let shows_more = Window::of(model).rows.len() > rows_before;
+            if !shows_more && picture_of(entry).is_none() {
+                model.remark = Some("All of it is shown.".to_owned());
+            }
+        }
         None => {
             thread.unfolded.remove(&entry.entry);
         }
@@ -133,3 +163,9 @@ pub(super) fn deselect(model: &mut Model) {
         thread.selected = None;
     }
 }
+
+/// Remark on a message that nobody has.
+pub(super) const FAILED: &str =
+    "This has failed, and nobody has it: R sends it again, x gives it up.";
+const NO_FOLDER: &str = "No folder for files: start with sealpost chat --incognito --files DIR.";
+const FILE_FAILED: &str = "This file has failed, and nobody has it: M-o sends it again.";

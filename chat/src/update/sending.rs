@@ -4,7 +4,7 @@ use sealpost_messenger::api::{Body, EditParams, Mention, SendFileParams, SendPar
 
 use super::{Effect, new_draft, opening};
 use crate::Request;
-use crate::model::{Model, Purpose};
+use crate::model::{Composer, Model, Overlay, Purpose};
 
 /// Sends what was written, for the purpose that it was written for.
 pub(super) fn send(model: &mut Model, effects: &mut Vec<Effect>) {
@@ -36,11 +36,13 @@ pub(super) fn send(model: &mut Model, effects: &mut Vec<Effect>) {
 }
 
 /// Offers a file. What was written goes with it, unless it is for something else.
-pub(super) fn send_file(model: &mut Model, path: &str, effects: &mut Vec<Effect>) {
+pub(super) fn send_file(model: &mut Model, typed: Composer, effects: &mut Vec<Effect>) {
     let Some(thread) = &model.thread else { return };
     // A terminal puts quotes around the path of a file that is dropped on it.
-    let path = path.trim().trim_matches(['\'', '"']);
+    let path = typed.text().trim().trim_matches(['\'', '"']);
     if path.is_empty() {
+        let error = Some("type the path of a file".to_owned());
+        model.overlay = Some(Overlay::File { path: typed, error });
         return;
     }
     let with = thread.with;
@@ -61,6 +63,16 @@ pub(super) fn send_file(model: &mut Model, path: &str, effects: &mut Vec<Effect>
         timeout_seconds: FILE_SECS,
     })));
     opening::to_the_end(model, effects);
+}
+
+/// Asks again for a file that could not be sent, unless something else is shown.
+pub(super) fn ask_again(model: &mut Model, params: &SendFileParams, error: &str) {
+    put_back(model, &params.caption);
+    let is_open = model.thread.as_ref().is_some_and(|open| open.with == params.recipient);
+    if is_open && model.overlay.is_none() {
+        let path = Composer::new(&params.path);
+        model.overlay = Some(Overlay::File { path, error: Some(error.to_owned()) });
+    }
 }
 
 /// Puts back what could not be sent, unless something else was written meanwhile.

@@ -1,18 +1,19 @@
 //! What follows from how things are now, after every message.
 
-use sealpost_messenger::api::{DraftParams, Empty, MarkReadParams};
+use sealpost_messenger::api::{DraftParams, Empty, HistoryParams, MarkReadParams};
 
 use std::collections::BTreeSet;
 
 use super::{Effect, PictureOrder};
 use crate::Request;
 use crate::layout::Window;
-use crate::model::{Model, Purpose, picture_of};
+use crate::model::{Freshness, Model, Purpose, picture_of};
 
 /// Asks for what is stale, loads what comes on the screen, records what the user has seen, keeps the
 /// draft.
 pub(super) fn settle(model: &mut Model, effects: &mut Vec<Effect>) {
     ask_again(model, effects);
+    look_for_mentions(model, effects);
     let window = Window::of(model);
     load_more(model, &window, effects);
     mark_read(model, &window, effects);
@@ -29,6 +30,19 @@ fn ask_again(model: &mut Model, effects: &mut Vec<Effect>) {
     }
     if model.stale.status.ask() {
         effects.push(Effect::Request(Request::Status(Empty {})));
+    }
+}
+
+/// Asks once for what is unseen, because a list of conversations does not say who is mentioned.
+fn look_for_mentions(model: &mut Model, effects: &mut Vec<Effect>) {
+    let is_listed = model.stale.conversations == Freshness::Fresh && model.account.is_some();
+    if !is_listed || !std::mem::take(&mut model.has_unknown_mentions) {
+        return;
+    }
+    for conversation in model.conversations.iter().filter(|known| known.unread > 0) {
+        let (with, after) = (Some(conversation.with), Some(conversation.read_up_to));
+        let params = HistoryParams { with, before: None, after, limit: MAX_UNSEEN };
+        effects.push(Effect::Request(Request::Unseen(params)));
     }
 }
 
@@ -54,12 +68,13 @@ fn ask_for_pictures(model: &mut Model, window: &Window, effects: &mut Vec<Effect
         .map(|(path, entry)| (path, Window::picture_bounds(model, entry)))
         .collect();
     for (path, bounds) in &found {
-        if model.gallery.ask(path, *bounds) {
+        if let Some(form) = model.gallery.ask(path, *bounds) {
             let background = model.theme.background();
             effects.push(Effect::Picture(PictureOrder {
                 path: path.clone(),
                 bounds: *bounds,
                 background,
+                form,
             }));
         }
     }
@@ -110,4 +125,6 @@ pub(super) fn save_draft(model: &mut Model, effects: &mut Vec<Effect>) {
     super::new_draft(model, &text);
 }
 
+/// Entries of a conversation in which mentions are looked for.
+const MAX_UNSEEN: u32 = 200;
 const DRAFT_PAUSE_SECS: i64 = 2;

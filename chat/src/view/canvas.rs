@@ -2,12 +2,13 @@
 
 use ratatui::buffer::Buffer;
 use ratatui::layout::{Position, Rect};
-use ratatui::style::Style;
+use ratatui::style::{Color, Style};
 
+use super::placeholder::{colour, placeholder};
 use crate::Theme;
 use crate::text::{glyphs, is_right_to_left, width};
 use crate::theme::{Span, Tone};
-use crate::thumbnail::{Pictures, Rgb};
+use crate::thumbnail::{Pictures, Thumbnail};
 
 /// The cells of a screen.
 pub(super) struct Canvas {
@@ -49,22 +50,30 @@ impl Canvas {
         }
     }
 
-    /// Draws a row of a picture into an area.
-    pub(super) fn draw_pixels(
+    /// Draws a row of a picture into a row of an area.
+    pub(super) fn draw_picture(
         &mut self,
         area: Rect,
-        row: u16,
-        from: u16,
-        pixels: &[[Rgb; 2]],
+        (row, from): (u16, u16),
+        (picture, part): (&Thumbnail, u16),
         pictures: Pictures,
     ) {
-        for (column, [upper, lower]) in (from..area.width).zip(pixels) {
+        let mut draw = |column: u16, symbol: &str, colours: (Color, Color)| {
             let at = Position::new(area.x.saturating_add(column), area.y.saturating_add(row));
             if let Some(cell) = self.buffer.cell_mut(at) {
                 cell.reset();
-                cell.set_symbol(UPPER_HALF)
-                    .set_fg(pictures.colour(*upper))
-                    .set_bg(pictures.colour(*lower));
+                cell.set_symbol(symbol).set_fg(colours.0).set_bg(colours.1);
+            }
+        };
+        let Some(image) = picture.image() else {
+            for (column, [upper, lower]) in (from..area.width).zip(picture.row(part)) {
+                draw(column, UPPER_HALF, (pictures.colour(*upper), pictures.colour(*lower)));
+            }
+            return;
+        };
+        for (column, shown) in (from..area.width).zip(0..picture.columns()) {
+            if let Some(symbol) = placeholder(part, shown) {
+                draw(column, &symbol, (colour(image.id), Color::Reset));
             }
         }
     }

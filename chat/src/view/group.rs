@@ -6,7 +6,7 @@ use super::panel::{Panel, Paragraphs};
 use super::parts::duration;
 use crate::model::{
     Candidate, Deed, GroupChange, GroupRow, InvitedTo, MemberDeed, Model, People, deeds,
-    group_rows, member_deeds,
+    group_rows, is_owner, member_deeds, successors,
 };
 use crate::text::{clip, width};
 use crate::theme::{Line, Span, Tone};
@@ -74,7 +74,9 @@ fn say_standing(text: &mut Paragraphs, model: &Model, group: &Group) {
         GroupStanding::Out => {
             text.say(Tone::Notice, "You are not a member. These were the last known ones:");
         }
-        GroupStanding::Joined => {}
+        GroupStanding::Joined => {
+            text.say(Tone::Faint, "Up and Down select a member:");
+        }
     }
     if group.expiry_seconds > 0 {
         let after = duration(group.expiry_seconds);
@@ -141,9 +143,10 @@ pub(super) fn people_panel<'a>(model: &Model, people: &'a People) -> Panel<'a> {
     };
     let found = model.invitees(people);
     let lines = found.iter().map(|candidate| invitee(people, candidate)).collect();
-    let hint = match people.marked.len() {
-        0 => "a name or a phone number · Tab marks · Enter invites · Esc".to_owned(),
-        count => format!("Tab marks · Enter invites {count} · Esc"),
+    let hint = match (people.marked.as_slice(), model.invited(people)) {
+        ([], _) => "Enter invites · Tab marks · a name or a phone number · Esc".to_owned(),
+        (_, Some(invited)) => format!("Enter invites {} · Tab marks · Esc", invited.len()),
+        (_, None) => "a name or a phone number · Esc".to_owned(),
     };
     Panel::new(format!("Invite to {to}"), hint)
         .with_input(&people.query)
@@ -163,7 +166,11 @@ fn invitee(people: &People, candidate: &Candidate) -> Line {
 }
 
 /// What is asked before a group is changed in a way that can't be undone.
-pub(super) fn question(model: &Model, change: GroupChange) -> (&'static str, String) {
+pub(super) fn question(
+    model: &Model,
+    group_id: GroupId,
+    change: GroupChange,
+) -> (&'static str, String) {
     let name = |phone| clip(&model.name(Peer::Person(phone)), 30).into_owned();
     match change {
         GroupChange::Remove(phone) => {
@@ -186,9 +193,13 @@ pub(super) fn question(model: &Model, change: GroupChange) -> (&'static str, Str
             ("Become its owner?", text.to_owned())
         }
         GroupChange::Leave => {
+            let group = model.group(group_id).filter(|group| is_owner(group));
+            let heir = group.and_then(|group| successors(group).first().copied());
+            let heir = heir
+                .map_or_else(String::new, |heir| format!("{} owns the group then. ", name(heir)));
             let text = "You get no more messages of the group, and come back only if its owner \
                         invites you. Its history stays here.";
-            ("Leave?", text.to_owned())
+            ("Leave?", format!("{heir}{text}"))
         }
         GroupChange::Forget => {
             let text = "Its members and settings are forgotten. Its history stays here.";

@@ -45,7 +45,7 @@ fn explain(lines: &mut Vec<Line>, columns: usize, name: &str, about: &str) {
 const NAMES_WIDTH: usize = 24;
 
 /// Marks, and what they mean.
-const MARKS: [(&str, &str); 9] = [
+const MARKS: [(&str, &str); 10] = [
     ("·", "waits to be sent"),
     ("✓", "the server has stored it"),
     ("✓✓", "the device of the recipient has it"),
@@ -53,6 +53,7 @@ const MARKS: [(&str, &str); 9] = [
     ("✗", "it will not be sent"),
     ("✎", "it was edited; in the list: there is a draft"),
     ("#", "a group"),
+    ("@", "what is unread mentions you"),
     ("z", "muted"),
     ("⚠", "the key has changed"),
 ];

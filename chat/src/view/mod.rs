@@ -3,19 +3,25 @@
 mod canvas;
 mod group;
 mod help;
+mod hints;
 mod key;
 mod overlays;
 mod panel;
 mod parts;
+mod placeholder;
 
 pub(crate) use canvas::ISOLATES;
+pub(crate) use overlays::rows_of_help;
 pub(crate) use parts::first_conversation;
+
+use std::sync::Arc;
 
 use ratatui::buffer::Buffer;
 use ratatui::layout::{Position, Rect};
 
 use crate::layout::{Screen, Window};
 use crate::model::Model;
+use crate::thumbnail::Thumbnail;
 use canvas::Canvas;
 
 /// What is on the screen.
@@ -25,6 +31,8 @@ pub struct Picture {
     pub buffer: Buffer,
     /// Where the cursor is, if it is shown.
     pub cursor: Option<Position>,
+    /// Pictures of which cells are parts.
+    pub(crate) shown: Vec<Arc<Thumbnail>>,
 }
 
 /// Draws the model.
@@ -43,5 +51,10 @@ pub fn view(model: &Model) -> Picture {
     if let Some(overlay) = &model.overlay {
         cursor = overlays::draw(&mut canvas, model, overlay, screen.status.y);
     }
-    Picture { buffer: canvas.into_buffer(), cursor }
+    // All rows of a picture that are on the screen are beside each other.
+    let pictures =
+        window.visible().iter().filter_map(|row| Some(Arc::clone(&row.picture.as_ref()?.0)));
+    let mut shown: Vec<_> = pictures.collect();
+    shown.dedup_by(|a, b| Arc::ptr_eq(a, b));
+    Picture { buffer: canvas.into_buffer(), cursor, shown }
 }

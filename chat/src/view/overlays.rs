@@ -11,10 +11,11 @@ use super::help::help;
 use super::panel::{Panel, Paragraphs};
 use super::parts::beginning;
 use super::{group, key};
-use crate::model::{Candidate, Confirm, Model, Overlay, Search, text_of, unread};
+use crate::layout::Screen;
+use crate::model::{Candidate, Composer, Confirm, Model, Overlay, Search, text_of, unread};
 use crate::text::{clip, one_line, width};
 use crate::theme::{Line, Span, Tone};
-use crate::update::{EMOJI, EXPIRIES, MUTES};
+use crate::update::{EXPIRIES, MUTES, reactions};
 
 /// Draws an overlay above a row, and returns where the cursor is.
 pub(super) fn draw(
@@ -26,6 +27,14 @@ pub(super) fn draw(
     let area = area(model.size.width, bottom);
     let columns = usize::from(area.width).saturating_sub(4);
     panel(model, overlay, columns).draw(canvas, area)
+}
+
+/// Count of positions to which the help can be scrolled.
+pub(crate) fn rows_of_help(model: &Model) -> usize {
+    let area = area(model.size.width, Screen::of(model).status.y);
+    let shown = usize::from(area.height.saturating_sub(2));
+    let rows = help(usize::from(area.width).saturating_sub(4)).len();
+    rows.saturating_sub(shown).saturating_add(1)
 }
 
 /// The middle of a large screen, all of a small one.
@@ -45,12 +54,12 @@ fn panel<'a>(model: &Model, overlay: &'a Overlay, columns: usize) -> Panel<'a> {
             let lines = found.iter().map(|found| candidate(model, found)).collect();
             let hint = match &model.remark {
                 Some(remark) => Cow::Owned(remark.clone()),
-                None => "a part of a name, or a phone number · Enter opens · Esc".into(),
+                None => "Enter opens · a part of a name, or a phone number · Esc".into(),
             };
             Panel::new("Go to", hint).with_input(query).with_list(lines, *chosen)
         }
         Overlay::Search(search) => search_panel(model, search, columns),
-        Overlay::Help { scrolled } => {
+        Overlay::Help { scrolled, .. } => {
             let panel = Panel::new("Keys", "Up, Down, PgUp, PgDn · Esc");
             panel.with_lines(help(columns)).scrolled(*scrolled)
         }
@@ -58,7 +67,7 @@ fn panel<'a>(model: &Model, overlay: &'a Overlay, columns: usize) -> Panel<'a> {
         Overlay::Group { group_id, chosen } => group::panel(model, *group_id, *chosen, columns),
         Overlay::GroupName { group_id, name } => {
             let title = if group_id.is_some() { "Name of the group" } else { "New group" };
-            let hint = "its name, for everybody in it · Enter · Esc";
+            let hint = "Enter goes on · its name, for everybody in it · Esc";
             Panel::new(title, hint).with_input(name)
         }
         Overlay::People(people) => group::people_panel(model, people),
@@ -70,23 +79,40 @@ fn panel<'a>(model: &Model, overlay: &'a Overlay, columns: usize) -> Panel<'a> {
             let names = EXPIRIES.iter().map(|(name, _)| *name);
             choice("New messages disappear, for everybody", names, *chosen)
         }
-        Overlay::React { emoji, .. } => {
-            let number =
-                |(at, emoji): (usize, &&str)| plain(format!(" {}  {emoji}", at.saturating_add(1)));
-            let lines = EMOJI.iter().enumerate().map(number).collect();
-            let hint = "a number, or an emoji and Enter · nothing takes it back · Esc";
-            Panel::new("React", hint).with_input(emoji).with_lines(lines)
-        }
+        Overlay::React { entry, emoji, chosen } => react_panel(model, *entry, emoji, *chosen),
         Overlay::Name { phone, name } => {
-            let hint = "only you see it · Enter · Esc";
+            let hint = "Enter · only you see it · Esc";
             Panel::new(format!("Name of {phone}"), hint).with_input(name)
         }
-        Overlay::File { path } => {
-            let hint = "its path · what is written goes with it · Enter · Esc";
-            Panel::new("Send a file", hint).with_input(path)
+        Overlay::File { path, error } => {
+            let hint = "Enter sends it · its path · what is written goes with it · Esc";
+            let mut text = Paragraphs::new(columns);
+            if let Some(error) = error {
+                text.say(Tone::Warning, &format!("Not sent: {error}"));
+            }
+            Panel::new("Send a file", hint).with_input(path).with_lines(text.into_lines())
         }
         Overlay::Confirm(confirm) => confirm_panel(model, confirm, columns),
     }
+}
+
+/// The emoji that are offered, of which one is chosen until another one is typed.
+fn react_panel<'a>(model: &Model, entry: u64, typed: &'a Composer, chosen: usize) -> Panel<'a> {
+    let own = reactions::own(model, entry);
+    let line = |(number, offered): (usize, &str)| {
+        let what = match own {
+            Some(own) if offered.is_empty() => format!("take {} back", one_line(own)),
+            Some(own) if offered == own => format!("{offered}  your reaction now"),
+            Some(_) | None => offered.to_owned(),
+        };
+        plain(format!(" {number}  {what}"))
+    };
+    let offered = reactions::offered(model, entry);
+    let hint =
+        format!("Enter or 1 to {} reacts · or type any emoji · Up/Down · Esc", offered.len());
+    let lines = (1..).zip(offered).map(line).collect();
+    let panel = Panel::new("Your reaction", hint).with_input(typed);
+    if typed.is_blank() { panel.with_list(lines, chosen) } else { panel.with_lines(lines) }
 }
 
 /// A list from which one thing is chosen.
@@ -102,7 +128,8 @@ fn choice<'a>(
 fn candidate(model: &Model, candidate: &Candidate) -> Line {
     match candidate {
         Candidate::Known { with, name } => {
-            let unread = model.conversation(*with).map_or(0, unread);
+            let conversation = model.conversation(*with);
+            let unread = conversation.map_or(0, unread);
             let mut line = match with {
                 Peer::Person(phone) => vec![
                     Span::new(Tone::Text, format!("  {name}")),
@@ -118,7 +145,9 @@ fn candidate(model: &Model, candidate: &Candidate) -> Line {
                 Peer::Group(_) => vec![Span::new(Tone::Faint, "# "), Span::new(Tone::Text, name)],
             };
             if unread > 0 {
-                line.push(Span::new(Tone::Unread, format!("  {unread} unread")));
+                let is_mentioned = conversation.is_some_and(|known| model.is_mentioned(known));
+                let mark = if is_mentioned { "  @" } else { "" };
+                line.push(Span::new(Tone::Unread, format!("{mark}  {unread} unread")));
             }
             line
         }
@@ -136,7 +165,7 @@ fn search_panel<'a>(model: &Model, search: &'a Search, columns: usize) -> Panel<
         let text = if search.is_running { "Searching …" } else { "No message has these words." };
         lines.push(vec![Span::new(Tone::Faint, text)]);
     }
-    let hint = "words, the last one may be a beginning · Enter shows it in its place · Esc";
+    let hint = "Enter shows it in its place · words, the last may be a beginning · Esc";
     let panel = Panel::new("Search", hint).with_input(&search.query);
     if search.results.is_empty() {
         panel.with_lines(lines)
@@ -167,6 +196,7 @@ fn confirm_panel(model: &Model, confirm: &Confirm, columns: usize) -> Panel<'sta
         Confirm::Delete { .. } => {
             ("Delete?", "It is deleted here, and recipients are asked to delete it.".to_owned())
         }
+        Confirm::Block { with } => block_question(model, *with),
         Confirm::Open { link } => ("Open this address?", link.clone()),
         Confirm::Quit => {
             let queued = match model.queued {
@@ -177,11 +207,29 @@ fn confirm_panel(model: &Model, confirm: &Confirm, columns: usize) -> Panel<'sta
                         goes on knowing its number.";
             ("Quit?", format!("{text}{queued}"))
         }
-        Confirm::Group { change, .. } => group::question(model, *change),
+        Confirm::Group { group_id, change, .. } => group::question(model, *group_id, *change),
     };
     let mut lines = Paragraphs::new(columns.max(1));
     lines.say(Tone::Text, &text);
     Panel::new(title, "y yes · n no").with_lines(lines.into_lines())
+}
+
+/// What blocking does.
+fn block_question(model: &Model, with: Peer) -> (&'static str, String) {
+    let name = model.name(with);
+    let name = clip(&name, 30);
+    let text = match with {
+        Peer::Person(_) => format!(
+            "What {name} writes is dropped, and files on their way are given up. {name} is not told: \
+             messages are shown to them as delivered, never as read. The history stays here. M-x \
+             unblocks."
+        ),
+        Peer::Group(_) => format!(
+            "You leave {name}, and further invitations to it are ignored. Its history stays here. M-x \
+             unblocks."
+        ),
+    };
+    ("Block?", text)
 }
 
 fn plain(text: impl Into<String>) -> Line {

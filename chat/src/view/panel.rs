@@ -5,6 +5,7 @@ use std::borrow::Cow;
 use ratatui::layout::{Position, Rect};
 
 use super::canvas::Canvas;
+use super::hints::fitting;
 use crate::model::Composer;
 use crate::text::{clip, width, wrap};
 use crate::theme::{Line, Span, Tone};
@@ -20,7 +21,8 @@ pub(super) struct Panel<'a> {
 }
 
 impl<'a> Panel<'a> {
-    /// An empty panel. The hint says how to go on.
+    /// An empty panel. The hint says how to go on: several ones, the most useful first, then how to
+    /// leave, with dots between them.
     pub(super) fn new(title: impl Into<String>, hint: impl Into<Cow<'static, str>>) -> Self {
         let (title, hint) = (title.into(), hint.into());
         Self { title, input: None, lines: Vec::new(), chosen: None, scrolled: 0, hint }
@@ -54,7 +56,7 @@ impl<'a> Panel<'a> {
         let title = format!(" {} ", clip(&self.title, room));
         canvas.write(area, 0, 2, &[Span::new(Tone::Strong, title)]);
         if area.height > 3 {
-            let hint = format!(" {} ", clip(&self.hint, room));
+            let hint = format!(" {} ", fitting(&self.hint, room));
             canvas.write(area, area.height.saturating_sub(1), 2, &[Span::new(Tone::Faint, hint)]);
         }
         let mut inner = Rect {

@@ -4,6 +4,7 @@ use ratatui::layout::{Position, Rect};
 use sealpost_messenger::api::{Conversation, Group, GroupStanding, Mute, Peer};
 
 use super::canvas::Canvas;
+use super::hints::{fitting, hints, last};
 use crate::layout::{
     Gutter, PROMPT_WIDTH, Screen, Window, banner as banner_text, composer_columns, status_text,
 };
@@ -64,6 +65,9 @@ fn marks(model: &Model, conversation: &Conversation) -> Line {
     if is_muted {
         marks.push(Span::new(Tone::Faint, "z "));
     }
+    if model.is_mentioned(conversation) {
+        marks.push(Span::new(Tone::Unread, "@ "));
+    }
     let unread = unread(conversation);
     if unread > 0 {
         let tone = if is_muted { Tone::Faint } else { Tone::Unread };
@@ -91,7 +95,7 @@ pub(super) fn title(canvas: &mut Canvas, model: &Model, window: &Window, area: R
         }
         facts.extend(conversation.group.as_deref().map(membership));
         if conversation.blocked {
-            facts.push("blocked".to_owned());
+            facts.push("blocked: M-x unblocks".to_owned());
         }
         match conversation.mute {
             Mute::Always => facts.push("muted".to_owned()),
@@ -147,7 +151,7 @@ pub(super) fn thread(canvas: &mut Canvas, model: &Model, window: &Window, area: 
         canvas.write_right(area, y, &row.margin);
         if let Some((picture, at)) = &row.picture {
             let pictures = model.gallery.pictures;
-            canvas.draw_pixels(area, y, row.indent(), picture.row(*at), pictures);
+            canvas.draw_picture(area, (y, row.indent()), (picture, *at), pictures);
             continue;
         }
         if thread.selected == Some(row.entry) && row.gutter != Gutter::Head {
@@ -227,7 +231,6 @@ pub(super) fn composer(canvas: &mut Canvas, model: &Model, area: Rect) -> Option
 
 pub(super) fn status(canvas: &mut Canvas, model: &Model, area: Rect) {
     let (tone, text) = status_text(model);
-    let hint = hint(model);
     let columns = usize::from(area.width).saturating_sub(2);
     let rows = wrap(&text, columns);
     for (row, range) in (0..area.height).zip(&rows) {
@@ -235,27 +238,17 @@ pub(super) fn status(canvas: &mut Canvas, model: &Model, area: Rect) {
         let is_last = row.saturating_add(1) == area.height;
         let shown = if is_last { rest } else { text.get(range.clone()).unwrap_or_default() };
         canvas.write(area, row, 1, &[Span::new(tone, clip(shown, columns))]);
-        let both = width(shown).saturating_add(width(&hint)).saturating_add(1);
-        if is_last && both <= columns {
-            let hint = format!("{hint} ");
-            canvas.write_right(area, row, &[Span::new(Tone::Faint, hint)]);
+        let room = columns.saturating_sub(width(shown)).saturating_sub(1);
+        let hints = hints(model);
+        if is_last && width(last(&hints)) <= room {
+            let hints = format!("{} ", fitting(&hints, room));
+            canvas.write_right(area, row, &[Span::new(Tone::Faint, hints)]);
         }
     }
 }
 
-/// How to go on. Where there is no list of conversations, what is unread in others is said here.
-fn hint(model: &Model) -> String {
-    let open = model.thread.as_ref().map(|thread| thread.with);
-    let others = model.conversations.iter().filter(|known| Some(known.with) != open);
-    let unread: u64 = others.map(unread).sum();
-    if unread > 0 && Screen::of(model).sidebar.width == 0 {
-        return format!("M-a {} unread", count(unread));
-    }
-    "F1 help".to_owned()
-}
-
 /// A count, in four columns.
-fn count(unread: u64) -> String {
+pub(super) fn count(unread: u64) -> String {
     if unread > 999 { "999+".to_owned() } else { unread.to_string() }
 }
 

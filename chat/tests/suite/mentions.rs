@@ -2,9 +2,9 @@
 
 use ratatui::style::Modifier;
 use sealpost_chat::{Effect, Focus, Message, Request, Stage};
-use sealpost_messenger::api::{Body, Changed, Entry, Mention, Notification, SendParams};
+use sealpost_messenger::api::{Body, Entry, Mention, SendParams};
 
-use crate::support::{entry, rows, stage, text};
+use crate::support::{entry, rows, stage, tell, text};
 
 const OWN: &str = "+15550100000";
 
@@ -50,11 +50,6 @@ fn tab_completes_what_is_certain_and_names_the_others() {
     assert!(!text(&stage.picture()).contains("> @x"), "Tab went to the next conversation");
 }
 
-fn tell(stage: &mut Stage, entry: Entry) {
-    let changed = Changed::Entry { entry: Box::new(entry) };
-    stage.take(Message::Notified(Notification::Changed(changed)));
-}
-
 #[test]
 fn a_mention_is_told_although_the_conversation_is_muted() {
     let mut stage = stage(80, 24);
@@ -66,6 +61,30 @@ fn a_mention_is_told_although_the_conversation_is_muted() {
     tell(&mut stage, Entry { entry: 1_001, mentions, ..entry("@Kai, look") });
     let notice = Effect::Notify("You were mentioned: 田中さん".to_owned());
     assert_eq!(stage.effects(), [Effect::Ring, notice]);
+}
+
+#[test]
+fn unseen_mentions_are_marked_in_the_list_until_they_are_seen() {
+    let mut stage = stage(80, 24);
+    let has_mark = |stage: &Stage, name: &str| {
+        let rows = rows(&stage.picture().buffer);
+        rows.iter().any(|row| row.contains(name) && row.contains(" @ "))
+    };
+    assert!(has_mark(&stage, "# Family"), "it was there before the start");
+    let mentions = vec![mention(0, 4, OWN)];
+    tell(&mut stage, entry("no mention"));
+    assert!(!has_mark(&stage, "田中さん"));
+    // The demo lists what its people write, so here its list stays as it is.
+    let of_mum = "+15550100103".parse().unwrap();
+    let mum = Entry { conversation: of_mum, mentions, ..entry("@Kai, look") };
+    stage.wait(20);
+    assert!(!has_mark(&stage, "Mum"));
+    tell(&mut stage, Entry { entry: 1_002, ..mum.clone() });
+    assert!(has_mark(&stage, "Mum"));
+    tell(&mut stage, Entry { entry: 1_002, body: Body::Deleted, mentions: Vec::new(), ..mum });
+    assert!(!has_mark(&stage, "Mum"), "its author took it back");
+    stage.press("M-a M-a");
+    assert!(!has_mark(&stage, "# Family"), "it was seen");
 }
 
 #[test]
@@ -84,8 +103,9 @@ fn a_name_stands_out_and_nothing_that_is_none() {
         tell(&mut stage, Entry { body, mentions, ..entry("") });
         let buffer = stage.picture().buffer;
         let rows = rows(&buffer);
-        let (y, row) = rows.iter().enumerate().find(|(_, row)| row.contains(written)).unwrap();
-        let first = row.split_once(written).unwrap().0.chars().count();
+        let framed = format!("│ {written}");
+        let (y, row) = rows.iter().enumerate().find(|(_, row)| row.contains(&framed)).unwrap();
+        let first = row.split_once(&framed).unwrap().0.chars().count() + 2;
         let strong: String = written
             .chars()
             .enumerate()

@@ -43,6 +43,7 @@ fn screens_are_as_they_were() {
         ("group-new", "M-g C l i m b e r s", 0),
         ("group-invite", "M-a M-v i b e n Tab", 0),
         ("group-leave", "M-a M-v l", 0),
+        ("block", "M-x", 0),
         ("expiry", "M-t Down", 0),
         ("picture", "M-Up Up Up Up o Esc", 0),
         ("file-offered", "C-t m u m Enter", 0),

@@ -3,8 +3,8 @@
 use ratatui::buffer::Buffer;
 use ratatui::layout::Size;
 use ratatui::style::Modifier;
-use sealpost_chat::{Picture, Stage, Theme};
-use sealpost_messenger::api::{Body, Entry, Peer, Time};
+use sealpost_chat::{Message, Picture, Request, Stage, Theme};
+use sealpost_messenger::api::{Body, Changed, Entry, Notification, Peer, Time};
 use unicode_width::UnicodeWidthStr;
 
 /// The people of the demo on a screen.
@@ -50,6 +50,12 @@ pub(crate) fn text(picture: &Picture) -> String {
     }
 }
 
+/// Tells the screen of an entry.
+pub(crate) fn tell(stage: &mut Stage, entry: Entry) {
+    let changed = Changed::Entry { entry: Box::new(entry) };
+    stage.take(Message::Notified(Notification::Changed(changed)));
+}
+
 /// A message of somebody whom the demo knows.
 pub(crate) fn entry(text: &str) -> Entry {
     let from = "+15550100105".parse().unwrap();
@@ -75,4 +81,25 @@ pub(crate) fn entry(text: &str) -> Entry {
         written_in: None,
         expires_at: None,
     }
+}
+
+/// Somebody with whom the demo has a conversation, by the last digits of the number.
+pub(crate) fn person(last: u64) -> Peer {
+    format!("+1555010{last:04}").parse().unwrap()
+}
+
+/// What was asked for, without lists and pages.
+pub(crate) fn deeds(stage: &mut Stage) -> Vec<Request> {
+    let is_deed = |request: &Request| {
+        !matches!(
+            request,
+            Request::Subscribe(_)
+                | Request::Status(_)
+                | Request::Conversations(_)
+                | Request::Contacts(_)
+                | Request::History(_)
+                | Request::Unseen(_)
+        )
+    };
+    stage.requests().into_iter().filter(is_deed).collect()
 }

@@ -1,32 +1,13 @@
 //! Inputs, and exactly what is then asked for and done.
 
 use ratatui::layout::Size;
-use sealpost_chat::{Effect, Focus, Message, Request, Stage};
+use sealpost_chat::{Effect, Focus, Message, Request};
 use sealpost_messenger::api::{
-    ConversationParams, DraftParams, EditParams, EntryParams, GroupParams, MarkReadParams, Mute,
-    Peer, ReactionParams, SendFileParams, Time, TrustParams, WaitFor,
+    ConversationParams, DraftParams, EditParams, Entry, MarkReadParams, Mute, Peer, PeerParams,
+    SendFileParams, Time, TrustParams, WaitFor,
 };
 
-use crate::support::{now, stage, text};
-
-fn person(last: u64) -> Peer {
-    format!("+1555010{last:04}").parse().unwrap()
-}
-
-/// What was asked for, without lists and pages.
-fn deeds(stage: &mut Stage) -> Vec<Request> {
-    let is_deed = |request: &Request| {
-        !matches!(
-            request,
-            Request::Subscribe(_)
-                | Request::Status(_)
-                | Request::Conversations(_)
-                | Request::Contacts(_)
-                | Request::History(_)
-        )
-    };
-    stage.requests().into_iter().filter(is_deed).collect()
-}
+use crate::support::{deeds, entry, now, person, stage, tell, text};
 
 fn is_mark_read(request: &Request) -> bool {
     matches!(request, Request::MarkRead(_))
@@ -53,18 +34,11 @@ fn what_is_behind_a_list_or_below_the_screen_is_not_seen() {
     let mut stage = stage(40, 10);
     assert!(text(&stage.picture()).contains("↓"), "the last entries are below the screen");
     assert_eq!(deeds(&mut stage), [], "the first unread message is not all on the screen");
-    stage.press("PgDn");
     stage.press("F1");
-    let [Request::MarkRead(first)] = deeds(&mut stage)[..] else { panic!("nothing was read") };
     stage.take(Message::Resized(Size::new(40, 40)));
-    assert_eq!(deeds(&mut stage), []);
+    assert_eq!(deeds(&mut stage), [], "they are behind the help");
     stage.press("Esc");
-    let read = deeds(&mut stage);
-    assert!(
-        read.is_empty()
-            || matches!(read[..], [Request::MarkRead(second)] if second.up_to > first.up_to),
-        "{read:?}"
-    );
+    let [Request::MarkRead(_)] = deeds(&mut stage)[..] else { panic!("nothing was read") };
 }
 
 #[test]
@@ -118,131 +92,6 @@ fn changed_key_is_accepted_only_by_its_letter_and_its_own_number() {
 }
 
 #[test]
-fn invitation_is_a_question_and_only_its_letters_answer_it() {
-    let mut stage = stage(80, 24);
-    stage.wait(61);
-    stage.press("C-t c h o i r Enter");
-    let screen = text(&stage.picture());
-    assert!(screen.contains("Join Choir? M-v"), "{screen}");
-    stage.press("M-v");
-    deeds(&mut stage);
-    stage.press("Enter Space y a");
-    assert_eq!(deeds(&mut stage), []);
-    let screen = text(&stage.picture());
-    assert!(screen.contains("invites you. Nothing of the group is shown"), "{screen}");
-    stage.press("j");
-    let asked = deeds(&mut stage);
-    let [Request::Join(GroupParams { .. })] = &asked[..] else { panic!("{asked:?}") };
-    stage.press("M-v");
-    let screen = text(&stage.picture());
-    assert!(!screen.contains("Join Choir?") && !screen.contains("d  Decline"), "{screen}");
-    stage.press("j d");
-    assert_eq!(deeds(&mut stage), [], "there is nothing to answer any more");
-}
-
-#[test]
-fn invitation_counts_as_unread_and_rings() {
-    let mut stage = stage(80, 24);
-    stage.press("M-a");
-    stage.wait(58);
-    stage.press("C-t 1 0 5 Enter");
-    stage.effects();
-    stage.take(Message::Focused(Focus::Lost));
-    stage.wait(3);
-    let invited = Effect::Notify("Invitation to a group".to_owned());
-    assert_eq!(stage.effects(), [Effect::Ring, invited]);
-    let screen = text(&stage.picture());
-    assert!(screen.contains("# Choir          1 │"), "{screen}");
-    stage.press("M-a M-v d");
-    assert!(matches!(deeds(&mut stage)[..], [.., Request::Decline(_)]));
-    let screen = text(&stage.picture());
-    assert!(screen.contains("You have declined"), "{screen}");
-    stage.press("Esc");
-    assert!(text(&stage.picture()).contains("# Choir            │"));
-}
-
-#[test]
-fn group_is_made_with_those_who_are_marked() {
-    let mut stage = stage(80, 24);
-    stage.press("M-g Enter");
-    assert!(text(&stage.picture()).contains("1 to 128 bytes"));
-    stage.type_text("Climbers");
-    stage.press("Enter");
-    deeds(&mut stage);
-    stage.press("b e n Tab + 1 5 5 5 0 1 9 9 9 9 1 Tab");
-    let screen = text(&stage.picture());
-    assert!(screen.contains("✔ Ben Okafor") && screen.contains("✔ +15550199991"), "{screen}");
-    stage.press("Enter");
-    let asked = deeds(&mut stage);
-    let [Request::UpdateGroup(params)] = &asked[..] else { panic!("{asked:?}") };
-    assert_eq!(params.name.as_deref(), Some("Climbers"));
-    let members: Vec<_> = params.members.iter().map(|phone| Peer::Person(*phone)).collect();
-    assert_eq!(members, [person(102), "+15550199991".parse().unwrap()]);
-    let screen = text(&stage.picture());
-    assert!(screen.contains("│ # Climbers  1 member"), "{screen}");
-    stage.wait(3);
-    assert!(text(&stage.picture()).contains("3 members"));
-}
-
-#[test]
-fn nobody_is_removed_by_accident() {
-    let mut stage = stage(80, 24);
-    stage.press("M-a M-v Down");
-    deeds(&mut stage);
-    stage.press("x Enter n");
-    assert_eq!(deeds(&mut stage), []);
-    assert!(text(&stage.picture()).contains("Group Family"), "the question gives way to the group");
-    stage.press("x y");
-    let asked = deeds(&mut stage);
-    let [Request::UpdateGroup(params)] = &asked[..] else { panic!("{asked:?}") };
-    let removed: Vec<_> = params.remove_members.iter().map(|phone| Peer::Person(*phone)).collect();
-    assert_eq!(removed, [person(102)]);
-    assert!(!text(&stage.picture()).contains("Ben Okafor  +"));
-}
-
-#[test]
-fn roles_are_changed_by_the_owner() {
-    let mut stage = stage(80, 24);
-    stage.press("M-a M-v Down s");
-    let asked = deeds(&mut stage);
-    let Some(Request::UpdateGroup(params)) = asked.last() else { panic!("{asked:?}") };
-    let named = params.successors.iter().flatten().map(|phone| Peer::Person(*phone));
-    assert_eq!(named.collect::<Vec<_>>(), [person(101), person(102)]);
-    assert!(text(&stage.picture()).contains("+15550100102, successor 2"));
-    stage.press("Up s");
-    assert!(text(&stage.picture()).contains("+15550100102, successor 1"));
-    stage.press("l y");
-    let screen = text(&stage.picture());
-    assert!(screen.contains("name a successor before you leave"), "{screen}");
-    stage.press("Down Down Down x");
-    let screen = text(&stage.picture());
-    assert!(screen.contains("can't be done with the row"), "nobody removes themselves: {screen}");
-    stage.press("Up Up o y");
-    let screen = text(&stage.picture());
-    assert!(screen.contains("+15550100102, owner"), "{screen}");
-    assert!(!screen.contains("Invite people"), "only its owner does that: {screen}");
-    stage.press("l y");
-    let screen = text(&stage.picture());
-    assert!(screen.contains("You are not a member") && screen.contains("Forget its"), "{screen}");
-}
-
-#[test]
-fn group_gets_another_name_and_messages_disappear() {
-    let mut stage = stage(80, 24);
-    stage.press("M-a M-n");
-    stage.type_text(" Okafor");
-    stage.press("Enter Esc");
-    assert!(text(&stage.picture()).contains("│ # Family Okafor"));
-    deeds(&mut stage);
-    stage.press("M-t Down Down Down Enter");
-    let asked = deeds(&mut stage);
-    let [Request::Update(ConversationParams { expiry_seconds: Some(3600), .. })] = asked[..] else {
-        panic!("{asked:?}");
-    };
-    assert!(text(&stage.picture()).contains("disappears after 1 h"));
-}
-
-#[test]
 fn up_edits_the_last_own_message_and_escape_gives_it_up() {
     let mut stage = stage(80, 24);
     deeds(&mut stage);
@@ -254,45 +103,6 @@ fn up_edits_the_last_own_message_and_escape_gives_it_up() {
     let deeds = deeds(&mut stage);
     let [Request::Edit(EditParams { message, .. })] = &deeds[..] else { panic!("{deeds:?}") };
     assert_eq!(message, "Yes! I'll bring the rope, and the good coffee.!");
-}
-
-#[test]
-fn deleting_and_opening_links_asks_first() {
-    let mut stage = stage(120, 40);
-    stage.press("C-t 1 0 6 Enter M-Up o");
-    assert!(text(&stage.picture()).contains("https://weather.example/oslo"));
-    stage.press("Enter n o y");
-    assert_eq!(stage.effects(), [Effect::OpenLink("https://weather.example/oslo".to_owned())]);
-    stage.press("Esc C-t A n n a Enter");
-    stage.type_text("oops");
-    stage.press("Enter M-Up d Enter n");
-    deeds(&mut stage);
-    stage.press("d y");
-    assert!(matches!(deeds(&mut stage)[..], [Request::Delete(_)]));
-}
-
-#[test]
-fn others_messages_can_be_neither_edited_nor_deleted() {
-    let mut stage = stage(80, 24);
-    stage.press("C-t 1 0 6 Enter M-Up");
-    deeds(&mut stage);
-    stage.press("e d y");
-    assert_eq!(deeds(&mut stage), []);
-    assert!(!text(&stage.picture()).contains("Delete?"));
-}
-
-#[test]
-fn digit_chooses_a_reaction_and_what_is_typed_next_is_a_message() {
-    let mut stage = stage(80, 24);
-    stage.press("M-Up Up");
-    deeds(&mut stage);
-    stage.press("+ 2");
-    let deeds = deeds(&mut stage);
-    let [Request::React(ReactionParams { emoji, .. })] = &deeds[..] else { panic!("{deeds:?}") };
-    assert_eq!(emoji, "❤️");
-    assert!(text(&stage.picture()).contains("└ ❤️"));
-    stage.press("o k");
-    assert!(text(&stage.picture()).contains("> ok"));
 }
 
 #[test]
@@ -355,34 +165,30 @@ fn scrolling_up_shows_all_of_the_history_and_end_comes_back() {
 }
 
 #[test]
+fn view_follows_new_messages_below_the_mark_of_what_is_new() {
+    let mut stage = stage(80, 24);
+    stage.press("M-a");
+    assert!(text(&stage.picture()).contains("─ new ─"));
+    let with = "group:fafafafafafafafafafafafafafafafa".parse().unwrap();
+    for number in 1..=12 {
+        let written = format!("line {number}");
+        tell(&mut stage, Entry { entry: 1_000 + number, conversation: with, ..entry(&written) });
+        let screen = text(&stage.picture());
+        assert!(screen.contains(&written) && !screen.contains('↓'), "{screen}");
+    }
+    stage.press("PgUp");
+    tell(&mut stage, Entry { entry: 1_020, conversation: with, ..entry("not followed") });
+    let screen = text(&stage.picture());
+    assert!(!screen.contains("not followed") && screen.contains('↓'), "{screen}");
+}
+
+#[test]
 fn phone_number_with_spaces_begins_a_conversation() {
     let mut stage = stage(80, 24);
     stage.press("C-t + 1 Space 5 5 5 - 0 1 9 - 9 9 9 1 Enter");
     assert!(text(&stage.picture()).contains("│ +15550199991"));
     stage.press("C-t + 1 5 5 5 0 1 9 9 9 9 0 Enter");
     assert!(text(&stage.picture()).contains("nobody is registered with +15550199990"));
-}
-
-#[test]
-fn file_is_accepted_refused_or_given_up_by_its_letter() {
-    for (keys, accepted) in [("y", true), ("n", false)] {
-        let mut stage = stage(80, 24);
-        stage.press("C-t m u m Enter M-Up");
-        deeds(&mut stage);
-        stage.press(keys);
-        let deeds = deeds(&mut stage);
-        let (([Request::AcceptFile(EntryParams { entry })], true)
-        | ([Request::RefuseFile(EntryParams { entry })], false)) = (&deeds[..], accepted)
-        else {
-            panic!("{deeds:?}");
-        };
-        let entry = *entry;
-        stage.wait(2);
-        assert_eq!(text(&stage.picture()).contains("46 %"), accepted);
-        stage.press("x");
-        let expected = accepted.then_some(Request::CancelFile(EntryParams { entry }));
-        assert_eq!(self::deeds(&mut stage), expected.into_iter().collect::<Vec<_>>());
-    }
 }
 
 #[test]
@@ -393,7 +199,13 @@ fn file_is_sent_with_what_is_written() {
     stage.press("M-o");
     stage.press("Enter");
     assert_eq!(deeds(&mut stage), [], "no path, no file");
-    stage.press("M-o");
+    stage.type_text("~/pictures/");
+    stage.press("Enter");
+    assert!(matches!(deeds(&mut stage)[..], [Request::SendFile(_)]));
+    let screen = text(&stage.picture());
+    assert!(screen.contains("Not sent: ~/pictures/ is a folder"), "{screen}");
+    assert!(screen.contains("> ~/pictures/  "), "what was typed is still there: {screen}");
+    stage.press("C-u");
     stage.type_text("'~/pictures/seal.png' ");
     stage.press("Enter");
     let params = SendFileParams {
@@ -407,4 +219,65 @@ fn file_is_sent_with_what_is_written() {
     assert_eq!(deeds(&mut stage), [Request::SendFile(params)]);
     let screen = text(&stage.picture());
     assert!(screen.contains("seal.png  2.3 MB") && screen.contains("look"), "{screen}");
+}
+
+#[test]
+fn help_lies_over_a_question_and_gives_it_back() {
+    let mut stage = stage(40, 10);
+    stage.press("M-o");
+    stage.type_text("~/seal");
+    stage.press("F1");
+    for _ in 0..20 {
+        stage.press("PgDn");
+    }
+    assert!(text(&stage.picture()).contains("the key has changed"), "the last row of the help");
+    stage.press("Up Up");
+    assert!(!text(&stage.picture()).contains("the key has changed"), "it stops at its end");
+    stage.press("F1");
+    assert!(text(&stage.picture()).contains("> ~/seal"));
+    stage.press("F1 Esc");
+    assert!(text(&stage.picture()).contains("> ~/seal"));
+}
+
+#[test]
+fn hints_are_whole_and_end_with_the_key_of_the_help() {
+    for keys in ["", "M-Up", "C-f h u t", "C-t", "M-a M-v Down", "M-o", "M-n", "M-g", "M-v"] {
+        for width in [40, 60, 80, 120] {
+            let mut stage = stage(width, 24);
+            stage.press(keys);
+            let screen = text(&stage.picture());
+            let (rest, status) =
+                screen.trim_end().rsplit_once('\n').unwrap().0.rsplit_once('\n').unwrap();
+            assert!(status.ends_with("F1 help"), "{keys} {width}: {screen}");
+            for hints in rest.lines().filter_map(|row| row.split_once("└─ ")?.1.split_once(" ─"))
+            {
+                assert!(
+                    !hints.0.contains('…') && hints.0.ends_with("Esc"),
+                    "{keys} {width}: {screen}"
+                );
+            }
+        }
+    }
+}
+
+#[test]
+fn blocking_says_what_it_does_and_is_undone_by_the_same_key() {
+    let mut stage = stage(120, 24);
+    stage.press("C-t m u m Enter");
+    deeds(&mut stage);
+    stage.press("M-x Enter n M-x");
+    let screen = text(&stage.picture());
+    assert!(screen.contains("What Mum writes is dropped"), "{screen}");
+    assert!(screen.contains("delivered, never as read"), "{screen}");
+    assert_eq!(deeds(&mut stage), []);
+    stage.press("y");
+    let recipient = person(103);
+    assert_eq!(deeds(&mut stage), [Request::Block(PeerParams { recipient })]);
+    assert!(text(&stage.picture()).contains("blocked: M-x unblocks"));
+    stage.wait(20);
+    assert!(!text(&stage.picture()).contains("Call me when you have a moment"));
+    stage.press("M-x");
+    assert_eq!(deeds(&mut stage), [Request::Unblock(PeerParams { recipient })]);
+    let screen = text(&stage.picture());
+    assert!(screen.contains("Mum is not blocked any more.") && !screen.contains("blocked:"));
 }

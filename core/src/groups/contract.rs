@@ -99,7 +99,7 @@ pub enum GroupCommand {
     Rename(GroupName),
     /// Let texts live this many seconds; 0 for ever.
     Expire(u32),
-    /// Invite somebody.
+    /// Invite somebody, or again somebody who has not answered.
     Invite {
         /// Fingerprint of their identity key.
         key: Fingerprint,

@@ -25,6 +25,9 @@ pub struct Group {
     /// Whether so many states were missed that the newest ones wait for `joinGroup`.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub newer_states: bool,
+    /// Whether it is blocked: further invitations are ignored.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub blocked: bool,
 }
 
 /// How the user stands to a group.

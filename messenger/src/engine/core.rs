@@ -11,7 +11,7 @@ use sealpost_mio::{Handle, StoreHandle};
 use sealpost_storage::client::{Identity, Location, SqliteClientStorage};
 
 use super::files::Files;
-use super::groups::Desk;
+use super::groups::{Desk, Members};
 use super::hub::Hub;
 use super::safety_numbers::SafetyNumbers;
 use crate::api::{ApiError, Changed, ErrorKind};
@@ -28,6 +28,8 @@ pub(super) struct Core {
     pub(super) store: StoreHandle<SqliteClientStorage>,
     pub(super) database: Location,
     pub(super) groups: Mutex<Desk>,
+    /// Members of groups, for whoever can't wait for the end of a turn.
+    pub(super) members: Members,
     /// Last place of the inbox that a message got when its group released it.
     pub(super) released_up_to: AtomicU64,
     /// Connections to the database that nobody uses now.

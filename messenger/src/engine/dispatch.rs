@@ -43,6 +43,7 @@ macro_rules! carried_out {
 carried_out! {
     Version(access, _) => now(Ok(access.version()));
     Status(access, _) => now(access.core.status());
+    Connect(access, params) => later(Ok(access.core.connect(params)));
 
     Send(access, params) => later(access.core.send(&params));
     EditMessage(access, params) => now(access.core.edit(params));

@@ -125,7 +125,10 @@ impl Entries<'_> {
             let contacts = self.store.contacts()?.into_iter();
             let contacts =
                 contacts.map(|contact| (*contact.pinned.public_key.fingerprint(), contact.phone));
-            self.phones = Some(contacts.chain([own]).collect());
+            // What is known of a contact counts more than what the owner of a group says.
+            let mut phones: BTreeMap<_, _> = core.members.phones();
+            phones.extend(contacts.chain([own]));
+            self.phones = Some(phones);
         }
         let phones = self.phones.as_ref();
         Ok(mentions::shown(event, |key| phones?.get(key).copied()))

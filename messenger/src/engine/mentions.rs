@@ -30,12 +30,9 @@ impl Core {
         if let Some(contact) = contacts.iter().find(|contact| contact.phone == phone) {
             return Ok(*contact.pinned.public_key.fingerprint());
         }
-        let member = self.with_groups(|groups| {
-            let states = groups.iter().flat_map(|(_, record)| record.states());
-            let mut members = states.flat_map(|state| &state.state().parts().members);
-            members.find(|(_, member)| member.phone == phone).map(|(key, _)| *key)
-        })?;
-        member.ok_or_else(|| {
+        let members = self.members.phones();
+        let member = members.into_iter().find(|(_, member)| *member == phone);
+        member.map(|(key, _)| key).ok_or_else(|| {
             ErrorKind::NotFound.error(format_args!(
                 "{phone} can't be mentioned: it is nobody's whose key is known"
             ))

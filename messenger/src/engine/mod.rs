@@ -130,6 +130,7 @@ impl Engine {
             version: config.version,
             store: host.store(),
             database,
+            members: groups::Members::default(),
             groups: Mutex::new(desk),
             released_up_to: AtomicU64::new(released),
             readers: Mutex::default(),

@@ -1,5 +1,7 @@
 //! Plans: what happens in one simulation.
 
+use sealpost_core::groups::limits;
+
 use crate::sim::Dice;
 
 /// A simulation. It determines a run completely.
@@ -107,6 +109,15 @@ impl Plan {
     pub fn from_seed(seed: u64) -> Self {
         let mut dice = Dice::from_seed(seed);
         let users = 3 + dice.index(4);
+        Self::drawn(dice, users)
+    }
+
+    /// The plan of a seed for a group as large as groups may be.
+    pub fn large(seed: u64) -> Self {
+        Self::drawn(Dice::from_seed(seed), limits::MEMBERS)
+    }
+
+    fn drawn(mut dice: Dice<'_>, users: usize) -> Self {
         let dishonest = dice.chance(500).then(|| dice.index(users));
         let with_faults = dice.chance(800);
         let count = 5 + dice.index(60);

@@ -4,9 +4,10 @@ use crate::groups::chain::Chain;
 use crate::groups::change::Change;
 use crate::groups::contract::{Action, CommandRefusal, GroupCommand, Told};
 use crate::groups::group::{Group, Turn};
-use crate::groups::member::Member;
-use crate::groups::record::Mine;
+use crate::groups::member::{Member, Standing};
+use crate::groups::record::{Mine, Owed};
 use crate::groups::{GroupRequest, ItemId};
+use crate::ids::Phone;
 use crate::keys::Fingerprint;
 
 type Done = Result<(), CommandRefusal>;
@@ -33,7 +34,7 @@ impl Group {
             GroupCommand::TakeOver => self.take_over(&turn.me.key),
             GroupCommand::Rename(name) => self.change(Change::Rename(name), turn),
             GroupCommand::Expire(secs) => self.change(Change::Expire(secs), turn),
-            GroupCommand::Invite { key, phone } => self.change(Change::Invite { key, phone }, turn),
+            GroupCommand::Invite { key, phone } => self.invite(key, phone, turn),
             GroupCommand::Remove(key) => self.change_of(key, Change::Remove(key), turn),
             GroupCommand::Succeed { key, rank } => {
                 self.change_of(key, Change::Succeed { key, rank }, turn)
@@ -115,6 +116,17 @@ impl Group {
             return Err(CommandRefusal::NotSuccessor);
         }
         self.plan_or_refuse(Change::TakeOver)
+    }
+
+    /// Invites somebody. Who was invited before and has not answered is sent the states again: they may
+    /// have been ignored, or have come to a store that is lost.
+    fn invite(&mut self, key: Fingerprint, phone: Phone, turn: &Turn<'_>) -> Done {
+        self.change(Change::Invite { key, phone }, turn)?;
+        let member = self.record.state().member(&key);
+        if member.is_some_and(|member| member.standing == Standing::Invited) {
+            self.owe(key, Owed::Whole);
+        }
+        Ok(())
     }
 
     fn change_of(&mut self, key: Fingerprint, change: Change, turn: &Turn<'_>) -> Done {

@@ -36,6 +36,36 @@ fn who_is_removed_reads_nothing_more() {
 }
 
 #[test]
+fn who_has_not_answered_is_invited_again() {
+    let mut bed = Bed::new(3);
+    bed.create([1, 2]);
+    // The invitation of user 2 is lost.
+    bed.run_without(2);
+    let invite = |user| GroupCommand::Invite { key: key(user), phone: phone(user) };
+    bed.take_told();
+    bed.command(0, invite(2));
+    bed.command(0, invite(1));
+    bed.run();
+    assert_eq!(bed.take_told(), [invited(2)], "user 1 knows of it");
+    assert_eq!(bed.epoch(0), 0, "nothing has changed");
+    bed.command(2, GroupCommand::Accept);
+    bed.run();
+    // Nothing is sent to who has joined.
+    bed.command(0, invite(2));
+    assert!(bed.wire.is_empty());
+    bed.command(2, invite(1));
+    assert_eq!(
+        bed.take_told(),
+        [
+            (0, Told::Changed),
+            (1, Told::Changed),
+            joined(2),
+            (2, Told::CommandRefused(CommandRefusal::NotOwner)),
+        ]
+    );
+}
+
+#[test]
 fn invitation_comes_before_everything_else() {
     let mut bed = Bed::new(3);
     bed.create([1, 2]);

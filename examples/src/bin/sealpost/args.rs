@@ -71,7 +71,7 @@ const INCOGNITO_HELP: &str = "Make a new account that is gone when the program e
 const CHAT_EXAMPLES: &str = "Examples:
   sealpost chat
   sealpost chat --demo
-  sealpost chat --theme light --no-pictures
+  sealpost chat --theme light --pictures off
   sealpost chat --incognito --files /tmp/received";
 const THEME_HELP: &str =
     "Colours [default: dark, or plain if the environment variable NO_COLOR is set]";
@@ -231,7 +231,6 @@ impl FromStr for AddressOrLink {
 }
 
 /// Options of `chat`.
-#[expect(clippy::struct_excessive_bools, reason = "each is an option of its own")]
 #[derive(clap::Args, Clone, Debug)]
 #[command(after_help = CHAT_EXAMPLES)]
 pub(crate) struct ChatArgs {
@@ -247,9 +246,9 @@ pub(crate) struct ChatArgs {
     pub(crate) zone: ZoneArg,
     #[arg(long, value_enum, help = THEME_HELP)]
     pub(crate) theme: Option<ThemeName>,
-    /// Show the names of pictures only
-    #[arg(long)]
-    pub(crate) no_pictures: bool,
+    /// How pictures are shown
+    #[arg(long, value_enum, default_value_t)]
+    pub(crate) pictures: PicturesName,
     /// Leave the mouse to the terminal, which selects text with it
     #[arg(long)]
     pub(crate) no_mouse: bool,
@@ -267,6 +266,20 @@ impl ZoneArg {
     pub(crate) fn zone(self) -> Zone {
         if self.utc { Zone::UTC } else { Zone::system() }
     }
+}
+
+/// How `chat` shows pictures.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
+pub(crate) enum PicturesName {
+    /// By the terminal's own graphics if it is kitty or Ghostty, else as blocks
+    #[default]
+    Auto,
+    /// In coarse blocks, on terminals with 256 colours or more
+    Blocks,
+    /// By the graphics protocol of kitty, without asking the terminal
+    Kitty,
+    /// Their names only; nothing is decoded
+    Off,
 }
 
 /// Colours of `chat`.

@@ -4,7 +4,8 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use sealpost_chat::{
-    Backend, Demo, Keeping, Mouse, Options, Pictures, Reconnecting, Theme, require_terminal, run,
+    Backend, Demo, Graphics, Keeping, Mouse, Options, Pictures, Reconnecting, Theme,
+    require_terminal, run,
 };
 use sealpost_core::crypto::Provider;
 use sealpost_core::time::Timestamp;
@@ -12,7 +13,7 @@ use sealpost_messenger::api::Time;
 use sealpost_messenger::rpc::Remote;
 use sealpost_programs::{Failure, now};
 
-use crate::args::{ChatArgs, ThemeName};
+use crate::args::{ChatArgs, PicturesName, ThemeName};
 use crate::authorities::Authorities;
 use crate::first_run::make_account;
 use crate::hands::{Found, OwnHome};
@@ -49,7 +50,8 @@ pub(crate) fn incognito(
     let (own, _) = OwnHome::start(incognito.account()?)?;
     own.engine.connect();
     let mut own = OwnClient { own: Box::new(own), connected_at: None };
-    let options = Options { keeping: Keeping::Nothing, ..options(args, Reconnecting::Quiet) };
+    let keeping = if args.files.is_some() { Keeping::FilesOnly } else { Keeping::Nothing };
+    let options = Options { keeping, ..options(args, Reconnecting::Quiet) };
     let outcome = run(|| Ok::<_, Failure>(own.connect()), &options, clock);
     outcome.and(own.finish())
 }
@@ -108,10 +110,21 @@ fn options(args: &ChatArgs, reconnecting: Reconnecting) -> Options {
     Options {
         zone: args.zone.zone(),
         theme: theme(args.theme),
-        pictures: if args.no_pictures { Pictures::Hidden } else { pictures() },
+        pictures: if args.pictures == PicturesName::Off { Pictures::Hidden } else { pictures() },
+        graphics: graphics(args),
         keeping: Keeping::Everything,
         mouse: if args.no_mouse { Mouse::Left } else { Mouse::Captured },
         reconnecting,
+    }
+}
+
+fn graphics(args: &ChatArgs) -> Graphics {
+    match args.pictures {
+        // The demo asks the terminal nothing.
+        PicturesName::Auto if args.demo => Graphics::Blocks,
+        PicturesName::Auto => Graphics::Auto,
+        PicturesName::Kitty => Graphics::Kitty,
+        PicturesName::Blocks | PicturesName::Off => Graphics::Blocks,
     }
 }
 

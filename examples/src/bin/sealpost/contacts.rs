@@ -4,18 +4,16 @@ use std::str::FromStr;
 use std::time::Duration;
 
 use sealpost_chat::Zone;
-use sealpost_core::client::store::{Contact, Verification};
 use sealpost_core::ids::Phone;
 use sealpost_core::time::Timestamp;
 use sealpost_messenger::api::{
     Block, ConversationParams, Mute, PeerParams, PhoneNumber, RemoveContact, RemoveContactParams,
     Time, Unblock, UpdateContact, UpdateContactParams, UpdateConversation,
 };
-use sealpost_programs::{Failure, Format, FormatArg, Line, now};
-use sealpost_storage::client::conversations::{Conversation, Peer as KeptPeer, Visibility};
-use serde::Serialize;
+use sealpost_programs::{Failure, FormatArg, Line, now};
 
 use crate::confirm::confirm;
+use crate::contact_list;
 use crate::hands::{Hands, failure};
 use crate::home::Home;
 use crate::recipient::{Recipient, recipient};
@@ -112,27 +110,13 @@ impl FromStr for MuteTime {
 
 /// Lists the contacts, or changes one.
 pub(crate) fn contacts(home: &Home, args: &ContactsArgs) -> Result<(), Failure> {
-    let Some(task) = &args.task else { return list(home, args.format.format()) };
+    let Some(task) = &args.task else { return contact_list::list(home, args.format.format()) };
     let change = Change::of(task)?;
     change.confirm(task)?;
     let hands = Hands::offline(home)?;
     let changed = change.apply(&hands);
     hands.finish()?;
     Line::text(changed?)
-}
-
-/// Prints the contacts: people whose keys are known.
-fn list(home: &Home, format: Format) -> Result<(), Failure> {
-    let store = home.look()?;
-    for contact in store.contacts()? {
-        let conversation = store.conversation(&KeptPeer::Person(contact.phone))?;
-        let known = Known { contact, conversation };
-        match format {
-            Format::Json => Line::json(&known.json())?,
-            Format::Text => Line::text(known.line())?,
-        }
-    }
-    Ok(())
 }
 
 /// A change of a contact or of a conversation.
@@ -220,64 +204,6 @@ impl Change {
             }
         };
         done.map(|_| said).map_err(|error| failure(&error))
-    }
-}
-
-/// A contact, and the conversation with it.
-struct Known {
-    contact: Contact,
-    conversation: Option<Conversation>,
-}
-
-#[derive(Serialize)]
-struct ContactJson<'a> {
-    phone: String,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    name: Option<&'a str>,
-    id: u64,
-    fingerprint: String,
-    verified: bool,
-    blocked: bool,
-    offered_fingerprint: Option<String>,
-}
-
-impl Known {
-    fn name(&self) -> Option<&str> {
-        self.conversation.as_ref()?.name.as_deref()
-    }
-
-    fn is_blocked(&self) -> bool {
-        let conversation = self.conversation.as_ref();
-        conversation.is_some_and(|found| found.visibility == Visibility::Blocked)
-    }
-
-    fn json(&self) -> ContactJson<'_> {
-        let Contact { phone, pinned, verification, offered, .. } = &self.contact;
-        ContactJson {
-            phone: phone.to_string(),
-            name: self.name(),
-            id: pinned.user.value(),
-            fingerprint: pinned.public_key.fingerprint().to_string(),
-            verified: *verification == Verification::Verified,
-            blocked: self.is_blocked(),
-            offered_fingerprint: offered
-                .as_ref()
-                .map(|offered| offered.public_key.fingerprint().to_string()),
-        }
-    }
-
-    fn line(&self) -> String {
-        let Contact { phone, pinned, verification, offered, .. } = &self.contact;
-        let trust = match (offered, verification) {
-            (Some(_), _) => "key changed",
-            (None, Verification::Verified) => "verified",
-            (None, Verification::FirstUse) => "not verified",
-        };
-        let fingerprint = pinned.public_key.fingerprint();
-        let blocked = if self.is_blocked() { "  blocked" } else { "" };
-        let name = self.name().map(|name| format!("  {name}")).unwrap_or_default();
-        let phone = phone.to_string();
-        format!("{phone:<16}  {trust:<12}  sha256:{fingerprint}{blocked}{name}")
     }
 }
 

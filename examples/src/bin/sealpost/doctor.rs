@@ -1,20 +1,17 @@
 //! `sealpost doctor`: what is wrong with a home, and what to do about it.
 
 use std::os::unix::fs::{FileTypeExt, MetadataExt};
-use std::time::{Duration, Instant};
 
 use rustix::fs::{StatVfsMountFlags, statvfs};
-use sealpost_core::address::Transport;
 use sealpost_core::client::Limits;
 use sealpost_core::client::store::Account;
 use sealpost_core::keys::PemError;
-use sealpost_messenger::api::{Changed, Connection, Empty, Notification, Status};
 use sealpost_programs::{Failure, Folder, Format, FormatArg, Line};
 use sealpost_storage::client::{ClientStorage, Identity, SqliteClientStorage};
 use sealpost_storage::key_file::{KeyFile, KeyFileError};
 
+use crate::doctor_server::{connect, examine_connection};
 use crate::finding::{Check, Finding, State};
-use crate::hands::{Hands, failure, subscribe_changes};
 use crate::home::{Home, KEY, SOCKET, require_account};
 
 /// Options of `doctor`.
@@ -62,13 +59,17 @@ fn examine(home: &Home, args: &DoctorArgs) -> Vec<Finding> {
     findings.extend([examine_socket(home, &folder), examine_disk(&folder)]);
     let Some((identity, account)) = account else { return findings };
     if args.offline || findings.iter().any(|finding| finding.state == State::Error) {
-        findings.push(examine_clock(&account));
+        findings.push(examine_clock(&account, Measured::Before));
         return findings;
     }
     let connection = connect(home, args.timeout);
     // The session may have shown how far the clocks differ.
+    let measured = match &connection {
+        Ok(reached) if reached.has_answered() => Measured::Now,
+        Ok(_) | Err(_) => Measured::Before,
+    };
     let account = home.look().ok().and_then(|store| store.load().ok()).map(|it| it.account);
-    findings.extend(account.as_ref().map(examine_clock));
+    findings.extend(account.as_ref().map(|account| examine_clock(account, measured)));
     findings.extend(examine_connection(&identity, connection));
     findings
 }
@@ -189,12 +190,24 @@ fn examine_disk(folder: &Folder) -> Finding {
     }
 }
 
-fn examine_clock(account: &Account) -> Finding {
+/// When the clocks were compared.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Measured {
+    Now,
+    /// In an earlier session.
+    Before,
+}
+
+fn examine_clock(account: &Account, measured: Measured) -> Finding {
     let limits = Limits::default();
     let secs = account.clock_offset_secs;
     let size = secs.unsigned_abs();
     let direction = if secs < 0 { "ahead of" } else { "behind" };
-    let found = format!("{size} s {direction} the server's");
+    let when = match measured {
+        Measured::Now => "",
+        Measured::Before => " in the last session; not checked now",
+    };
+    let found = format!("{size} s {direction} the server's{when}");
     let advice = "set the clock of this device, or let it follow a time server";
     if size >= limits.clock_refusal_secs {
         Check::Clock.error(found, advice)
@@ -202,80 +215,6 @@ fn examine_clock(account: &Account) -> Finding {
         Check::Clock.warning(found, advice)
     } else {
         Check::Clock.ok(found)
-    }
-}
-
-/// How the connection to the server is, once that is known.
-fn connect(home: &Home, timeout: u64) -> Result<Connection, Failure> {
-    let hands = Hands::take(home, subscribe_changes)?;
-    let connection = await_connection(&hands, timeout);
-    hands.finish()?;
-    connection
-}
-
-fn await_connection(hands: &Hands, timeout: u64) -> Result<Connection, Failure> {
-    let deadline = Instant::now().checked_add(Duration::from_secs(timeout));
-    let mut connection =
-        hands.call::<Status>(&Empty {}).map_err(|error| failure(&error))?.connection;
-    // At the start it is offline, and nothing was tried.
-    let mut was_tried = !hands.runs_here();
-    loop {
-        match connection {
-            Connection::Online { .. } => return Ok(connection),
-            Connection::Offline { .. } if was_tried => return Ok(connection),
-            Connection::Offline { .. } | Connection::Connecting { .. } => was_tried = true,
-        }
-        let left = deadline
-            .map_or(Duration::MAX, |deadline| deadline.saturating_duration_since(Instant::now()));
-        connection = loop {
-            match hands.notifications.recv_timeout(left) {
-                Ok(Notification::Changed(Changed::Connection { connection })) => break connection,
-                Ok(_) => {}
-                Err(_) => return Ok(connection),
-            }
-        };
-    }
-}
-
-fn examine_connection(
-    identity: &Identity,
-    connection: Result<Connection, Failure>,
-) -> Vec<Finding> {
-    let place = &identity.host_port;
-    let ask = "check the network and the address (sealpost address), or ask the server's operator";
-    let reason = match connection {
-        Ok(Connection::Online { .. }) => {
-            let certificate = (identity.transport == Transport::Tls)
-                .then(|| Check::Certificate.ok("valid for the server's name"));
-            let server =
-                Check::Server.ok(format_args!("{place} answers, with the key of the address"));
-            return certificate.into_iter().chain([server]).collect();
-        }
-        Ok(Connection::Offline { reason, .. }) => reason,
-        Ok(Connection::Connecting { .. }) => "no answer in time".to_owned(),
-        Err(error) => {
-            let advice = "see the other lines";
-            return vec![Check::Server.error(format_args!("not checked: {error}"), advice)];
-        }
-    };
-    if reason.contains("certificate") {
-        let advice = about_certificate(&reason);
-        return vec![Check::Certificate.error(reason, advice)];
-    }
-    vec![Check::Server.error(format_args!("{place}: {reason}"), ask)]
-}
-
-/// What to do about a server's certificate that is not accepted. The reason is a
-/// [`DialError`](sealpost_mio::DialError) in words.
-fn about_certificate(reason: &str) -> &'static str {
-    if reason.contains("expired") || reason.contains("not valid yet") {
-        "if the clock of this device is right, ask the server's operator to renew the certificate"
-    } else if reason.contains("not for this host") {
-        "if the server has moved, give sealpost address its new name; else ask its operator for a \
-         certificate for this one"
-    } else {
-        "if you know that the server's operator has an authority of their own, pass its certificate \
-         with --ca; else somebody may sit between you and the server"
     }
 }
 

@@ -5,9 +5,9 @@ use std::time::{Duration, Instant};
 
 use sealpost_core::ids::Phone;
 use sealpost_messenger::api::{
-    ApiError, DeclineGroup, Empty, ErrorKind, ForgetGroup, Group, GroupParams, GroupStanding,
-    JoinGroup, ListGroups, Member, PhoneNumber, QuitGroup, Role, Status, TakeOverGroup,
-    UpdateGroup, UpdateGroupParams,
+    ApiError, ChangeKind, DeclineGroup, Empty, ErrorKind, ForgetGroup, Group, GroupParams,
+    GroupStanding, JoinGroup, ListGroups, ListOutbox, Member, OutboxChange, Peer, PhoneNumber,
+    QuitGroup, Role, TakeOverGroup, UpdateGroup, UpdateGroupParams,
 };
 use sealpost_programs::{Failure, Format, Line};
 
@@ -97,13 +97,16 @@ fn carry_out(hands: &Hands, args: GroupArgs, deadline: Option<Instant>) -> Resul
             changed(hands, hands.call::<TakeOverGroup>(&named(one(&group)?)), deadline)
         }
         GroupTask::Decline { group } => {
-            done(hands, hands.call::<DeclineGroup>(&named(one(&group)?)), deadline)
+            let group = named(one(&group)?);
+            done(hands, group, hands.call::<DeclineGroup>(&group), deadline)
         }
         GroupTask::Leave { group } => {
-            done(hands, hands.call::<QuitGroup>(&named(one(&group)?)), deadline)
+            let group = named(one(&group)?);
+            done(hands, group, hands.call::<QuitGroup>(&group), deadline)
         }
         GroupTask::Forget { group } => {
-            done(hands, hands.call::<ForgetGroup>(&named(one(&group)?)), deadline)
+            let group = named(one(&group)?);
+            done(hands, group, hands.call::<ForgetGroup>(&group), deadline)
         }
     }
 }
@@ -114,25 +117,33 @@ fn changed(
     deadline: Option<Instant>,
 ) -> Result<Done, Failure> {
     let group = result.map_err(|error| failure(&error))?;
-    wait_until_sent(hands, deadline)?;
+    wait_until_sent(hands, named(&group), deadline)?;
     Ok(Done::Changed(group))
 }
 
 fn done(
     hands: &Hands,
+    group: GroupParams,
     result: Result<Empty, ApiError>,
     deadline: Option<Instant>,
 ) -> Result<Done, Failure> {
     result.map_err(|error| failure(&error))?;
-    wait_until_sent(hands, deadline)?;
+    wait_until_sent(hands, group, deadline)?;
     Ok(Done::Nothing)
 }
 
-/// Waits until the server holds what tells the others. It is durable here before.
-fn wait_until_sent(hands: &Hands, deadline: Option<Instant>) -> Result<(), Failure> {
+/// Waits until the server holds what tells the others of a group. It is durable here before.
+fn wait_until_sent(
+    hands: &Hands,
+    GroupParams { group_id }: GroupParams,
+    deadline: Option<Instant>,
+) -> Result<(), Failure> {
+    let is_of_group = |change: &OutboxChange| {
+        change.change == ChangeKind::Group && change.conversation == Peer::Group(group_id)
+    };
     loop {
-        let status = hands.call::<Status>(&Empty {}).map_err(|error| failure(&error))?;
-        if status.queued == 0 {
+        let outbox = hands.call::<ListOutbox>(&Empty {}).map_err(|error| failure(&error))?;
+        if !outbox.changes.iter().any(is_of_group) {
             return Ok(());
         }
         if deadline.is_some_and(|deadline| Instant::now() >= deadline) {
@@ -177,6 +188,7 @@ pub(crate) fn short(group: &Group) -> String {
 
 const fn standing(group: &Group) -> &'static str {
     match group.standing {
+        _ if group.blocked => "blocked",
         _ if group.newer_states => "outdated",
         GroupStanding::Invited => "invited",
         GroupStanding::Accepted => "joining",
@@ -201,5 +213,5 @@ fn of_member(member: &Member) -> String {
 }
 
 /// Digits of a group's id that are shown.
-const SHORT: usize = 8;
+pub(crate) const SHORT: usize = 8;
 const PAUSE: Duration = Duration::from_millis(50);

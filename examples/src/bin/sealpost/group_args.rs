@@ -41,7 +41,7 @@ pub(crate) enum GroupTask {
         #[arg(long, value_name = "S")]
         expiry: Option<u32>,
     },
-    /// Invite people, as the owner
+    /// Invite people, as the owner; also again, who has not answered
     Invite {
         #[arg(value_name = "GROUP", help = GROUP_HELP)]
         group: String,

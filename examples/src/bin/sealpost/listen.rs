@@ -20,6 +20,7 @@ use crate::signals::Stopped;
 
 /// Options of `listen`.
 #[derive(clap::Args, Clone, Copy, Debug)]
+#[command(after_help = EXAMPLES)]
 pub(crate) struct ListenArgs {
     #[command(flatten)]
     format: FormatArg,
@@ -185,3 +186,8 @@ impl Printer<'_> {
         }
     }
 }
+
+const EXAMPLES: &str = "Examples:
+  sealpost listen
+  sealpost listen --count 1 --seconds 60
+  sealpost listen --json | jq -r .text";

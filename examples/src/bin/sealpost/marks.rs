@@ -1,6 +1,6 @@
 //! Marks of a message: a name for programs, and words for people.
 
-use sealpost_messenger::api::{Arrival, Trust, WrittenIn};
+use sealpost_messenger::api::{Arrival, FileState, Trust, WrittenIn};
 use serde::Serialize;
 
 /// Trust in the key that signed a message.
@@ -89,5 +89,18 @@ impl From<WrittenIn> for WrittenName {
             WrittenIn::BeforeRemoval => Self::BeforeRemoval,
             WrittenIn::OtherState => Self::OtherState,
         }
+    }
+}
+
+/// How far a file is.
+pub(crate) const fn file_word(state: FileState) -> &'static str {
+    match state {
+        FileState::Offered => "offered",
+        FileState::Underway => "underway",
+        FileState::Complete => "complete",
+        FileState::Refused => "refused",
+        FileState::Cancelled => "cancelled",
+        FileState::Failed => "failed",
+        FileState::Unknown => "?",
     }
 }

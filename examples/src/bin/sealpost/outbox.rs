@@ -14,7 +14,7 @@ use crate::args::ZoneArg;
 use crate::body::Body;
 use crate::hands::{Hands, failure, subscribe_changes};
 use crate::home::Home;
-use crate::transcript::{fates, marks, whom};
+use crate::transcript::{fates, marks, progressed, whom};
 
 /// Options of `outbox`.
 #[derive(clap::Args, Clone, Debug)]
@@ -43,8 +43,8 @@ enum OutboxTask {
         #[arg(long, value_name = "S", default_value_t = 30)]
         timeout: u64,
     },
-    /// Give messages up that wait, for all recipients to whom they are not on their way. A change of a
-    /// message can't be given up: make another one
+    /// Give messages up that wait, for all recipients to whom they are not on their way, and take off
+    /// the list what has failed. A change of a message that waits can't be given up: make another one
     Cancel {
         /// Numbers of the messages, as outbox shows them
         #[arg(value_name = "NUMBER", required = true)]
@@ -66,6 +66,9 @@ fn list(home: &Home, args: &OutboxArgs) -> Result<(), Failure> {
     let listed = waiting(&hands);
     hands.finish()?;
     let OutboxResult { entries, changes } = listed?;
+    if entries.is_empty() && changes.is_empty() {
+        tell("nothing waits to be sent, and nothing has failed")?;
+    }
     let (format, zone) = (args.format.format(), args.zone.zone());
     for entry in entries {
         match format {
@@ -75,7 +78,7 @@ fn list(home: &Home, args: &OutboxArgs) -> Result<(), Failure> {
                 let marks = marks(&entry).join(", ");
                 let text = Body::of(&entry.body).text();
                 Line::text(format!("{number:>6}  {stamp}  {} [{marks}]: {text}", whom(&entry)))?;
-                fates(&entry.copies).iter().try_for_each(Line::text)?;
+                fates(&entry).iter().try_for_each(Line::text)?;
             }
         }
     }
@@ -172,7 +175,7 @@ fn follow(
         match failed_again(&entry) {
             Some(failure) => outcome.add(failure)?,
             None => {
-                Line::text(format_args!("{} {}", summary(progress, &entry.copies), entry.entry))?;
+                Line::text(progressed(entry.entry, progress, &entry.copies))?;
             }
         }
     }
@@ -248,4 +251,5 @@ const EXAMPLES: &str = "Examples:
   sealpost outbox
   sealpost outbox retry
   sealpost outbox retry 17 18
-  sealpost outbox cancel 19";
+  sealpost outbox cancel 19
+  sealpost outbox --json | jq .entry";

@@ -4,7 +4,9 @@ use std::io::{self, Read};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
-use sealpost_programs::{Failure, Line, SecretText, secret_line_of_file};
+use sealpost_core::keys::PemError;
+use sealpost_programs::{Failure, Line, SecretText, secret_line_of_file, tell};
+use sealpost_storage::key_file::KeyFileError;
 use zeroize::Zeroizing;
 
 use crate::home::Home;
@@ -78,6 +80,28 @@ impl Passphrases {
     pub(crate) const fn are_asked_for(&self) -> bool {
         matches!(self, Self::Terminal)
     }
+
+    /// How often a wrong one can be given.
+    const fn attempts(&self) -> u8 {
+        if self.are_asked_for() { ATTEMPTS } else { 1 }
+    }
+
+    /// Unlocks something with the passphrase. The user is asked again if it is the wrong one.
+    pub(crate) fn unlock<T>(
+        &self,
+        with: impl Fn(&Passphrase) -> Result<T, KeyFileError>,
+    ) -> Result<T, Failure> {
+        let mut attempts_left = self.attempts();
+        loop {
+            let unlocked = with(&self.present()?);
+            attempts_left -= 1;
+            let is_wrong = matches!(unlocked, Err(KeyFileError::Pem(_, PemError::WrongPassphrase)));
+            if !is_wrong || attempts_left == 0 {
+                return Ok(unlocked?);
+            }
+            tell("wrong passphrase; try again")?;
+        }
+    }
 }
 
 /// Reads the first line of a file, without its newline.
@@ -107,18 +131,30 @@ fn from_command(command: &str) -> Result<Passphrase, Failure> {
     not_empty(Zeroizing::new(line.to_owned()))
 }
 
-/// Asks for the passphrase on the terminal.
+/// Asks for the passphrase on the terminal. An empty one is a wrong one.
 pub(crate) fn ask() -> Result<Passphrase, Failure> {
-    not_empty(prompt("passphrase: ")?)
+    prompt("passphrase: ")
 }
 
-/// Asks for a new passphrase on the terminal, twice.
+/// Asks for a new passphrase on the terminal, twice; and again, up to [`ATTEMPTS`] times, if it is
+/// empty or was not repeated.
 pub(crate) fn ask_for_new() -> Result<Passphrase, Failure> {
-    let first = not_empty(prompt("new passphrase: ")?)?;
-    if *prompt("again: ")? != *first {
-        return Err(Failure::new("the two passphrases differ; try again"));
+    let mut attempts_left = ATTEMPTS;
+    loop {
+        let first = prompt("new passphrase: ")?;
+        let why = if first.is_empty() {
+            "the passphrase is empty"
+        } else if *prompt("again: ")? != *first {
+            "the two passphrases differ"
+        } else {
+            return Ok(first);
+        };
+        attempts_left -= 1;
+        if attempts_left == 0 {
+            return Err(Failure::new(why));
+        }
+        tell(format_args!("{why}; try again"))?;
     }
-    Ok(first)
 }
 
 fn prompt(question: &str) -> Result<Passphrase, Failure> {
@@ -135,6 +171,8 @@ fn not_empty(passphrase: Passphrase) -> Result<Passphrase, Failure> {
     Ok(passphrase)
 }
 
+/// How often a passphrase is asked for.
+pub(crate) const ATTEMPTS: u8 = 3;
 const VARIABLE: &str = "SEALPOST_PASSPHRASE_COMMAND";
 const EXAMPLES: &str = "Examples:
   sealpost passphrase

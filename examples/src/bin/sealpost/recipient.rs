@@ -4,7 +4,8 @@ use std::fmt;
 
 use sealpost_core::ids::Phone;
 use sealpost_messenger::api::{
-    ApiError, Caller, ErrorKind, Group, GroupStanding, ListGroups, Method, Peer, PhoneNumber,
+    ApiError, Caller, ErrorKind, Group, GroupStanding, ListConversations, ListGroups, Method, Peer,
+    PhoneNumber,
 };
 use sealpost_programs::{Failure, OneLine};
 use serde_json::Value;
@@ -47,17 +48,32 @@ impl Recipient {
                     return Ok(Peer::Group(group));
                 }
                 let groups = groups(caller).map_err(|error| failure(&error))?;
-                find_group(&groups, name).map(|group| Peer::Group(group.group_id))
+                match find_group(&groups, name) {
+                    Ok(group) => Ok(Peer::Group(group.group_id)),
+                    Err(unknown) => forgotten(caller, name)?.ok_or(unknown),
+                }
             }
         }
     }
 }
 
 fn groups(caller: &dyn Caller) -> Result<Vec<Group>, ApiError> {
-    let found = caller.request(ListGroups::NAME, Value::Null)?;
-    let found: <ListGroups as Method>::Result =
-        serde_json::from_value(found).map_err(ApiError::internal)?;
-    Ok(found.groups)
+    call::<ListGroups>(caller).map(|found| found.groups)
+}
+
+/// Calls a method without parameters.
+fn call<M: Method>(caller: &dyn Caller) -> Result<M::Result, ApiError> {
+    let found = caller.request(M::NAME, Value::Null)?;
+    serde_json::from_value(found).map_err(ApiError::internal)
+}
+
+/// The conversation of this name with a group that is not known any more, if there is just one.
+fn forgotten(caller: &dyn Caller, name: &str) -> Result<Option<Peer>, Failure> {
+    let found = call::<ListConversations>(caller).map_err(|error| failure(&error))?;
+    let is_group = |with: &Peer| matches!(with, Peer::Group(_));
+    let named = found.conversations.into_iter().filter(|found| found.name.as_deref() == Some(name));
+    let mut groups = named.map(|found| found.with).filter(is_group);
+    Ok(groups.next().filter(|_| groups.next().is_none()))
 }
 
 /// The group that a person means. A group of which they are a member comes before others, so that
@@ -114,6 +130,7 @@ mod tests {
             expiry_seconds: 0,
             members: Vec::new(),
             newer_states: false,
+            blocked: false,
         }
     }
 

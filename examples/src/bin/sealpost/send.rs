@@ -6,13 +6,13 @@ use std::time::Duration;
 
 use sealpost_messenger::api::{
     ErrorKind, Progress, Send, SendFile, SendFileParams, SendParams, SendResult, WaitFor, failures,
-    summary,
 };
 use sealpost_programs::{Failure, Format, Line};
 
 use crate::hands::{Hands, failure, seconds, subscribe_changes};
 use crate::home::Home;
 use crate::send_args::{SendArgs, Wait};
+use crate::transcript::progressed;
 use crate::transfer::{self, Goal};
 
 /// Sends one message, and prints how far it got.
@@ -55,7 +55,7 @@ pub(crate) fn send(home: &Home, args: SendArgs) -> Result<(), Failure> {
     };
     match format {
         Format::Json => Line::json(&sent)?,
-        Format::Text => Line::text(format_args!("{} {}", word(&sent)?, sent.entry))?,
+        Format::Text => Line::text(told(&sent)?)?,
     }
     all_sent(&sent)
 }
@@ -104,12 +104,12 @@ fn send_file(home: &Home, path: &Path, args: &SendArgs) -> Result<(), Failure> {
     transfer::print(&entry, args.format.format())
 }
 
-/// How far the message got, with its number of copies if they differ.
-fn word(sent: &SendResult) -> Result<String, Failure> {
+/// How far the message got.
+fn told(sent: &SendResult) -> Result<String, Failure> {
     if let Progress::Failed { reason } = &sent.progress {
         return Err(Failure::with_status(reason, ErrorKind::Refused.exit_status()));
     }
-    Ok(summary(&sent.progress, &sent.copies))
+    Ok(progressed(sent.entry, &sent.progress, &sent.copies))
 }
 
 /// The content of the message: the argument, or standard input unchanged. It is text if it is

@@ -11,6 +11,7 @@ use crate::recipient::{Recipient, recipient};
 
 /// Options of `send`.
 #[derive(clap::Args, Debug)]
+#[command(after_help = EXAMPLES)]
 pub(crate) struct SendArgs {
     /// Phone number of the recipient, for example +4915112345678, or a group: its name, or the
     /// beginning of its id
@@ -79,3 +80,9 @@ pub(crate) enum Wait {
     /// Nothing: the message is in the local outbox, and goes out with the next send or listen
     None,
 }
+
+const EXAMPLES: &str = "Examples:
+  sealpost send +4915187654321 'See you at eight'
+  sealpost send Climbers '@Bob brings the rope' --mention @Bob=+4915187654321
+  sealpost send +4915187654321 --file route.png
+  date | sealpost send +4915187654321 --wait delivered";

@@ -3,11 +3,13 @@
 use std::collections::BTreeMap;
 
 use sealpost_chat::Zone;
-use sealpost_messenger::api::{Copy, Entry, Peer, Progress, Quote, Reaction, summary};
+use sealpost_messenger::api::{
+    Body, Copy, Entry, FileState, Peer, Progress, Quote, Reaction, summary,
+};
 use sealpost_programs::{Failure, Format, Line};
 
-use crate::body::Body;
-use crate::marks::{ArrivalName, TrustName, WrittenName};
+use crate::body::Body as Content;
+use crate::marks::{ArrivalName, TrustName, WrittenName, file_word};
 
 /// Prints entries, each on a line of its own, followed by lines about it that begin with spaces.
 pub(crate) struct Transcript {
@@ -25,12 +27,12 @@ impl Transcript {
     }
 
     fn lines(&self, entry: &Entry) -> Vec<String> {
-        let body = Body::of(&entry.body);
+        let body = Content::of(&entry.body);
         let marks = marks(entry).join(", ");
         let stamp = self.zone.stamp(entry.sent_at);
         let mut lines = vec![format!("{stamp}  {} [{marks}]: {}", whom(entry), body.text())];
         lines.extend(entry.reply_to.as_ref().map(answered));
-        lines.extend(fates(&entry.copies));
+        lines.extend(fates(entry));
         lines.extend(entry.reactions.iter().map(reacted));
         lines
     }
@@ -51,7 +53,7 @@ pub(crate) fn whom(entry: &Entry) -> String {
 pub(crate) fn marks(entry: &Entry) -> Vec<String> {
     let first = match (&entry.progress, entry.from) {
         (_, Some(_)) => TrustName::from(entry.trust).words().to_owned(),
-        (Some(progress), None) => summary(progress, &entry.copies),
+        (Some(progress), None) => own_mark(entry, progress),
         (None, None) => "noted".to_owned(),
     };
     let arrival = entry.arrival.map(|arrival| ArrivalName::from(arrival).words().to_owned());
@@ -61,10 +63,30 @@ pub(crate) fn marks(entry: &Entry) -> Vec<String> {
     [first].into_iter().chain(arrival).chain(written).chain(gap).chain(edited).collect()
 }
 
+/// How far an entry of ours has come. Of a file, it is the offer that is delivered first.
+fn own_mark(entry: &Entry, progress: &Progress) -> String {
+    let summary = summary(progress, &entry.copies);
+    let Body::File { state, reason, .. } = &entry.body else { return summary };
+    match (state, reason) {
+        (FileState::Offered, _) => format!("offer {summary}"),
+        (state, Some(reason)) => format!("{}: {reason}", file_word(*state)),
+        (state, None) => file_word(*state).to_owned(),
+    }
+}
+
+/// How far a message has come that was sent now: a word and its number, or a sentence if its copies
+/// differ.
+pub(crate) fn progressed(entry: u64, progress: &Progress, copies: &[Copy]) -> String {
+    let summary = summary(progress, copies);
+    if copies.iter().all(|copy| copy.progress == *progress) {
+        return format!("{summary} {entry}");
+    }
+    format!("message {entry} {summary}")
+}
+
 /// For whom the copies of a message are how far, if they differ.
-pub(crate) fn fates(copies: &[Copy]) -> Vec<String> {
-    let mut people: BTreeMap<String, Vec<String>> = BTreeMap::new();
-    for copy in copies {
+pub(crate) fn fates(entry: &Entry) -> Vec<String> {
+    let of_copy = |copy: &Copy| {
         let fate = match &copy.progress {
             Progress::Read => "read by".to_owned(),
             Progress::Delivered => "delivered to".to_owned(),
@@ -72,7 +94,18 @@ pub(crate) fn fates(copies: &[Copy]) -> Vec<String> {
             Progress::Queued => "queued for".to_owned(),
             Progress::Failed { reason } => format!("failed, because {reason}, for"),
         };
-        people.entry(fate).or_default().push(copy.to.to_string());
+        (fate, copy.to)
+    };
+    let fates: Vec<_> = if let Body::File { recipients, .. } = &entry.body
+        && !recipients.is_empty()
+    {
+        recipients.iter().map(|it| (format!("{} for", file_word(it.state)), it.to)).collect()
+    } else {
+        entry.copies.iter().map(of_copy).collect()
+    };
+    let mut people: BTreeMap<String, Vec<String>> = BTreeMap::new();
+    for (fate, to) in fates {
+        people.entry(fate).or_default().push(to.to_string());
     }
     if people.len() < 2 {
         return Vec::new();

@@ -12,6 +12,7 @@ use sealpost_programs::{Failure, Format, Line, OneLine, tell};
 
 use crate::hands::{Hands, failure, subscribe_changes};
 use crate::home::Home;
+use crate::marks::file_word;
 use crate::transcript::whom;
 
 /// How far a transfer is followed.
@@ -199,19 +200,7 @@ fn recipients(entry: &Entry) -> &[FileRecipient] {
 fn of_one(recipient: &FileRecipient) -> String {
     let FileRecipient { to, done, state, reason } = recipient;
     let reason = reason.as_ref().map(|reason| format!("  {reason}")).unwrap_or_default();
-    format!("{:<10} {done:>16} B to {to}{reason}", word(*state))
-}
-
-const fn word(state: FileState) -> &'static str {
-    match state {
-        FileState::Offered => "offered",
-        FileState::Underway => "underway",
-        FileState::Complete => "complete",
-        FileState::Refused => "refused",
-        FileState::Cancelled => "cancelled",
-        FileState::Failed => "failed",
-        FileState::Unknown => "?",
-    }
+    format!("{:<10} {done:>16} B to {to}{reason}", file_word(*state))
 }
 
 /// A file on one line: state, number, size, who it is with, name, and where it is or why not.
@@ -223,7 +212,7 @@ fn text(entry: &Entry) -> String {
     let state = if *state == FileState::Underway {
         format!("{percent} %")
     } else {
-        word(*state).to_owned()
+        file_word(*state).to_owned()
     };
     let direction = if entry.from.is_some() { "from " } else { "" };
     let place = match (reason, path) {

@@ -16,6 +16,13 @@ method! {
     Status, "status", Empty => StatusResult
 }
 
+method! {
+    /// Connects to the server at once: instead of waiting for the next attempt, or after the client gave
+    /// up, for example because the account went online elsewhere. Returns what came of it; after
+    /// `timeoutSeconds`, what there is until then.
+    Connect, "connect", ConnectParams => ConnectResult
+}
+
 /// Versions.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
@@ -24,6 +31,23 @@ pub struct VersionResult {
     pub api_version: u32,
     /// Version of the program.
     pub version: String,
+}
+
+/// How long to wait for a connection.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct ConnectParams {
+    /// How long to wait for the server, in seconds.
+    #[serde(default = "super::default_timeout")]
+    pub timeout_seconds: u32,
+}
+
+/// What came of an attempt to connect.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct ConnectResult {
+    /// The connection to the server.
+    pub connection: Connection,
 }
 
 /// The account.

@@ -47,7 +47,7 @@ use method;
 macro_rules! for_each_method {
     ($make:ident) => {
         $make! {
-            Version, Status, Send, EditMessage, RemoteDelete, SendReaction, ListOutbox,
+            Version, Status, Connect, Send, EditMessage, RemoteDelete, SendReaction, ListOutbox,
             RetryMessage, CancelMessage, SendFile, ListFiles, AcceptFile, RefuseFile, CancelFile,
             SubscribeReceive, Acknowledge, UnsubscribeReceive, ListConsumers, RemoveConsumer,
             SubscribeChanges, ListConversations, History, Search, MarkRead, SaveDraft,

@@ -91,6 +91,7 @@ pub struct Consumer {
     pub name: String,
     /// The place up to which it has acknowledged.
     pub acknowledged: u64,
-    /// Count of what it has not acknowledged.
+    /// Count of what has arrived behind that place. Not all of it is for consumers: what groups and files
+    /// tell each other is not.
     pub waiting: u64,
 }

@@ -40,7 +40,8 @@ method! {
 
 method! {
     /// Gives up the copies of a message that could not be sent yet, and of its changes for the same
-    /// recipients. Copies that are on their way can't be given up, nor a change alone.
+    /// recipients, and takes what has failed off the list. Copies that are on their way can't be given
+    /// up, nor a change alone that waits.
     CancelMessage, "cancelMessage", EntryParams => CancelResult
 }
 
@@ -50,7 +51,8 @@ method! {
 pub struct SendParams {
     /// Whom it is for.
     pub recipient: Peer,
-    /// Text.
+    /// Text, at most 65,235 bytes; 60,000 in a group, in a conversation whose messages disappear, with
+    /// mentions, and in answer to an entry.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub message: Option<String>,
     /// Bytes in an application's own format, in hexadecimal digits.

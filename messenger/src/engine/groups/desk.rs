@@ -149,6 +149,8 @@ impl Core {
                 }
             }
             let mut machine = Groups::new(desk.me(), records);
+            let known: Vec<_> = machine.iter().map(|(group, _)| group).collect();
+            self.members.note(&machine, &known);
             let mut actions = machine.start();
             desk.machine = Some(machine);
             // Short commands start often, and each request is a message to somebody.
@@ -211,6 +213,7 @@ impl Core {
             desk.machine = None;
             return Ok(turned);
         }
+        self.members.note(machine, &plan.changed);
         if plan.has_files {
             self.files.arrived();
         }

@@ -9,13 +9,16 @@
 //! | `inputs` | messages as inputs of the machine |
 //! | `plan` | actions of the machine as one turn of the store |
 //! | `news` | what a conversation says of its group, in words |
+//! | `members` | who is in which group, beside the machine |
 //! | `causes` | names of what notices tell of |
 
 pub(super) mod causes;
 mod desk;
 mod inputs;
+mod members;
 mod news;
 mod plan;
 
 pub(super) use desk::{Cause, Desk, Own, Turned};
 pub(super) use inputs::{Concern, concern};
+pub(super) use members::Members;

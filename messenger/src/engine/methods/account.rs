@@ -1,12 +1,19 @@
 //! The account, and the program that has it.
 
+use std::sync::Arc;
+
 use sealpost_core::address::ServerAddress;
+use sealpost_core::client::{Command, Notice, OfflineReason};
 use sealpost_core::ids::UserId;
 use sealpost_storage::client::{ClientStorage, Identity, OutboxCounts};
 
-use crate::api::{API_VERSION, ApiError, PhoneNumber, StatusResult, VersionResult};
+use crate::api::{
+    API_VERSION, ApiError, ConnectParams, ConnectResult, Connection, PhoneNumber, StatusResult,
+    VersionResult,
+};
 use crate::engine::access::Access;
 use crate::engine::core::Core;
+use crate::engine::hub::{Vain, deadline_in};
 
 impl Access {
     pub(in crate::engine) fn version(&self) -> VersionResult {
@@ -31,6 +38,33 @@ impl Core {
             failed,
             clock_offset_seconds: snapshot.account.clock_offset_secs,
         })
+    }
+
+    /// Connects at once, unless there is a session.
+    #[expect(clippy::wildcard_enum_match_arm, reason = "few of the notices matter here")]
+    pub(in crate::engine) fn connect(
+        self: &Arc<Self>,
+        params: ConnectParams,
+    ) -> impl FnOnce() -> Result<ConnectResult, ApiError> + use<> {
+        let deadline = deadline_in(params.timeout_seconds);
+        let watch = self.hub.watch();
+        let is_online = matches!(self.hub.connection(), Connection::Online { .. });
+        if !is_online {
+            self.handle.command(Command::Connect);
+        }
+        let core = Arc::clone(self);
+        move || {
+            let decided = |notice: &Notice| match notice {
+                Notice::Online { .. } => Some(()),
+                Notice::Offline { reason, .. } if *reason != OfflineReason::Requested => Some(()),
+                _ => None,
+            };
+            match if is_online { Ok(()) } else { watch.until(deadline, decided) } {
+                Ok(()) | Err(Vain::TimedOut) => {}
+                Err(vain @ Vain::Stopped) => return Err(core.unanswered(vain)),
+            }
+            Ok(ConnectResult { connection: core.hub.connection() })
+        }
     }
 }
 

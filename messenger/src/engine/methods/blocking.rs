@@ -2,9 +2,9 @@
 
 use sealpost_core::event::GroupId;
 use sealpost_core::groups::{GroupCommand, Mine, Record};
-use sealpost_storage::client::conversations::Visibility;
+use sealpost_storage::client::conversations::{Conversation, Mute, Peer as KeptPeer, Visibility};
 
-use crate::api::{self, ApiError, Changed, Empty, Peer, PeerParams, PhoneNumber};
+use crate::api::{self, ApiError, Changed, Empty, ErrorKind, Peer, PeerParams, PhoneNumber};
 use crate::engine::core::Core;
 use crate::engine::entries;
 
@@ -13,6 +13,9 @@ impl Core {
     /// further invitations.
     pub(in crate::engine) fn block(&self, params: PeerParams) -> Result<Empty, ApiError> {
         let PeerParams { recipient } = params;
+        if recipient == Peer::Person(PhoneNumber(self.identity.phone)) {
+            return Err(ErrorKind::InvalidParams.error("that is your own phone number"));
+        }
         if let Peer::Group(api::GroupId(id)) = recipient {
             self.leave_for_good(GroupId(id))?;
         }
@@ -23,8 +26,28 @@ impl Core {
 
     /// Takes messages of a person, or invitations to a group, again.
     pub(in crate::engine) fn unblock(&self, params: PeerParams) -> Result<Empty, ApiError> {
-        self.set_visibility(params.recipient, Visibility::Shown)?;
+        let PeerParams { recipient } = params;
+        if !self.is_blocked(&entries::kept_peer(&recipient))? {
+            return Err(ErrorKind::NotFound.error(format_args!("{recipient} is not blocked")));
+        }
+        self.set_visibility(recipient, Visibility::Shown)?;
+        self.forget_if_empty(&recipient)?;
         Ok(Empty {})
+    }
+
+    /// Deletes a conversation that was there for the block alone.
+    fn forget_if_empty(&self, with: &Peer) -> Result<(), ApiError> {
+        let found = self.conversation_with(with)?;
+        let Conversation { peer, name, mute, expiry_secs, draft, last, .. } = found;
+        let is_empty = name.is_none()
+            && mute == Mute::Off
+            && expiry_secs.is_none()
+            && draft.is_empty()
+            && last.is_none();
+        if is_empty && matches!(peer, KeptPeer::Person(_)) {
+            self.write(move |store| store.delete_conversation(&peer))?;
+        }
+        Ok(())
     }
 
     /// Leaves a group, or declines its invitation. Its owner has to name a successor first.

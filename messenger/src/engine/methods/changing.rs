@@ -8,6 +8,8 @@ use sealpost_storage::client::conversations::{
     Applied, Author, Entry, EntryId, GroupStep, NewCopy, OwnChange, Peer, Progress as Kept,
 };
 
+use unicode_properties::UnicodeEmoji;
+
 use super::sending::{new_event, no_entry, token, unsent};
 use crate::api::{
     ApiError, EditParams, EntryParams, ErrorKind, Progress, ReactionParams, SendResult,
@@ -40,6 +42,11 @@ impl Core {
         let found = self.kept_entry(entry)?;
         was_sent(&found)?;
         let target = self.reference_to(&found)?;
+        if !emoji.is_empty() && !is_emoji(&emoji) {
+            return Err(
+                ErrorKind::InvalidParams.error("a reaction is made of emoji, without words")
+            );
+        }
         let shown = (!emoji.is_empty()).then(|| Emoji::new(emoji.clone())).transpose().map_err(
             |error| ErrorKind::InvalidParams.error(format_args!("not a reaction: {error}")),
         )?;
@@ -137,6 +144,11 @@ fn was_changed(entry: EntryId, applied: Applied) -> Result<(), ApiError> {
         Applied::Ignored | Applied::Before => Err(ErrorKind::NotAllowed
             .error(format_args!("entry {} can't be changed any more", entry.0))),
     }
+}
+
+/// Whether a text is made of emoji alone. Digits are parts of some, as in 1️⃣.
+fn is_emoji(text: &str) -> bool {
+    text.chars().all(UnicodeEmoji::is_emoji_char_or_emoji_component) && !text.is_ascii()
 }
 
 pub(super) const fn queued(entry: EntryId) -> SendResult {

@@ -19,14 +19,14 @@ pub(super) fn commands(
     }
     commands.extend(params.expiry_seconds.map(GroupCommand::Expire));
     for (key, phone) in invited {
-        if record.state().member(key).is_some() {
-            return Err(ErrorKind::NotAllowed
-                .error(format_args!("{phone} is invited already, or is a member")));
+        if record.state().has_joined(key) {
+            return Err(ErrorKind::NotAllowed.error(format_args!("{phone} is a member already")));
         }
         commands.push(GroupCommand::Invite { key: *key, phone: *phone });
     }
     let leaving = params.remove_members.len();
-    let count = record.state().parts().members.len() + invited.len();
+    let is_new = |(key, _): &&(Fingerprint, Phone)| record.state().member(key).is_none();
+    let count = record.state().parts().members.len() + invited.iter().filter(is_new).count();
     if count > limits::MEMBERS + leaving {
         return Err(ErrorKind::NotAllowed
             .error(format_args!("a group has at most {} members", limits::MEMBERS)));

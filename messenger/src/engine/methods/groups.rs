@@ -9,13 +9,14 @@ use sealpost_core::groups::{
 };
 use sealpost_core::ids::Phone;
 use sealpost_core::keys::Fingerprint;
-use sealpost_storage::client::conversations::Peer as KeptPeer;
+use sealpost_storage::client::conversations::{Peer as KeptPeer, Visibility};
 
 use super::group_changes::{commands, group_name};
 use crate::api::{
     ApiError, Empty, ErrorKind, Group, GroupId, GroupParams, GroupStanding, GroupsResult, Member,
     PhoneNumber, Role, UpdateGroupParams,
 };
+use crate::engine::clock;
 use crate::engine::core::Core;
 use crate::engine::groups::Cause;
 use crate::engine::hub::deadline_in;
@@ -27,7 +28,7 @@ impl Core {
             groups.iter().map(|(id, record)| shown(id, record, &own)).collect()
         })?;
         for group in &mut groups {
-            self.name_members(group)?;
+            self.complete(group)?;
         }
         Ok(GroupsResult { groups })
     }
@@ -36,11 +37,14 @@ impl Core {
     pub(in crate::engine) fn group(&self, id: Id) -> Result<Option<Group>, ApiError> {
         let own = *self.public_key.fingerprint();
         let found = self.with_groups(|groups| Some(shown(id, groups.group(id)?, &own)))?;
-        found.map(|mut group| self.name_members(&mut group).map(|()| group)).transpose()
+        found.map(|mut group| self.complete(&mut group).map(|()| group)).transpose()
     }
 
-    fn name_members(&self, group: &mut Group) -> Result<(), ApiError> {
+    /// Adds what the store says: names of members, and whether the group is blocked.
+    fn complete(&self, group: &mut Group) -> Result<(), ApiError> {
         self.read(|store| {
+            let found = store.conversation(&KeptPeer::Group(Id(group.group_id.0)))?;
+            group.blocked = found.is_some_and(|found| found.visibility == Visibility::Blocked);
             for member in &mut group.members {
                 let PhoneNumber(phone) = member.phone;
                 member.name = store
@@ -151,11 +155,21 @@ impl Core {
     }
 
     pub(in crate::engine) fn join_group(&self, params: GroupParams) -> Result<Group, ApiError> {
-        self.command_and_show(params, GroupCommand::Accept)
+        let GroupParams { group_id: GroupId(id) } = params;
+        if self.is_blocked(&KeptPeer::Group(Id(id)))? {
+            return Err(ErrorKind::NotAllowed
+                .error("the group is blocked: unblock it, and ask its owner to invite you again"));
+        }
+        let group = self.command_and_show(params, GroupCommand::Accept)?;
+        self.invitation_answered(Id(id))?;
+        Ok(group)
     }
 
     pub(in crate::engine) fn decline_group(&self, params: GroupParams) -> Result<Empty, ApiError> {
-        self.command_and_show(params, GroupCommand::Decline).map(|_| Empty {})
+        self.command_and_show(params, GroupCommand::Decline)?;
+        let GroupParams { group_id: GroupId(id) } = params;
+        self.invitation_answered(Id(id))?;
+        Ok(Empty {})
     }
 
     pub(in crate::engine) fn quit_group(&self, params: GroupParams) -> Result<Empty, ApiError> {
@@ -173,6 +187,17 @@ impl Core {
         let GroupParams { group_id: GroupId(id) } = params;
         self.command_group(Id(id), vec![GroupCommand::Forget])?;
         Ok(Empty {})
+    }
+
+    /// The user has seen the invitation, and all that was there before it was answered.
+    fn invitation_answered(&self, id: Id) -> Result<(), ApiError> {
+        let found = self.read(|store| store.conversation(&KeptPeer::Group(id)))?;
+        let Some((id, last)) = found.and_then(|found| Some((found.id, found.last?.id))) else {
+            return Ok(());
+        };
+        let at = clock::now().0;
+        self.write(move |store| store.read_up_to(id, last, at))?;
+        Ok(())
     }
 
     fn command_and_show(
@@ -233,6 +258,7 @@ fn shown(id: Id, record: &Record, own: &Fingerprint) -> Group {
             })
             .collect(),
         newer_states: record.has_offer(),
+        blocked: false,
     }
 }
 

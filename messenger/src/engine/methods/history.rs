@@ -129,7 +129,7 @@ impl Core {
                 ErrorKind::TooLong.error(format_args!("a draft has at most {DRAFT_MAX} bytes"))
             );
         }
-        let peer = entries::kept_peer(&with);
+        let peer = self.addressable(&with)?;
         self.write(move |store| {
             let id = store.open_conversation(&peer)?;
             store.set_draft(id, &text)
@@ -142,7 +142,7 @@ impl Core {
         &self,
         params: &ConversationParams,
     ) -> Result<Empty, ApiError> {
-        let peer = entries::kept_peer(&params.with);
+        let peer = self.addressable(&params.with)?;
         let id = self.write(move |store| store.open_conversation(&peer))?;
         if let Some(mute) = params.mute {
             let mute = match mute {
@@ -201,6 +201,14 @@ impl Core {
             Made::OtherRequest => {}
         }
         Ok(())
+    }
+
+    /// A person, of whom nothing need be known yet, or a group of which something is.
+    fn addressable(&self, with: &Peer) -> Result<KeptPeer, ApiError> {
+        match with {
+            Peer::Person(_) => Ok(entries::kept_peer(with)),
+            Peer::Group(_) => self.conversation_with(with).map(|found| found.peer),
+        }
     }
 
     pub(in crate::engine) fn conversation_with(

@@ -9,7 +9,8 @@ use sealpost_core::ids::Phone;
 use sealpost_core::keys::Fingerprint;
 use sealpost_storage::client::SqliteClientStorage;
 use sealpost_storage::client::conversations::{
-    Author, Body as Kind, Cancelled, Carries, Copy, Entry, EntryId, Peer, Progress as Kept, Sending,
+    Author, Body as Kind, Cancelled, Carries, Copy, CopyFailure, Entry, EntryId, Peer,
+    Progress as Kept, Sending,
 };
 
 use super::changing::queued;
@@ -86,20 +87,21 @@ impl Core {
     pub(in crate::engine) fn cancel(&self, params: EntryParams) -> Result<CancelResult, ApiError> {
         let EntryParams { entry } = params;
         let found = self.kept_entry(entry)?;
-        if offers_file(&found) {
-            return Err(ErrorKind::NotAllowed
-                .error(format_args!("entry {entry} offers a file: give it up with cancelFile")));
-        }
         // A copy that was just handed to the machine is seen there then, and given up by it.
         self.settle_commands();
         let waiting = self.copies_of(found.id, |it| it.copy.progress == Kept::Queued)?;
+        let failed = self.copies_of(found.id, |it| is_listed_as_failed(&it.copy))?;
         let (message, changes): (Vec<_>, Vec<_>) =
             waiting.into_iter().partition(|sending| sending.carries == Carries::Entry);
-        if message.is_empty() {
+        if offers_file(&found) && !message.is_empty() {
+            return Err(ErrorKind::NotAllowed
+                .error(format_args!("entry {entry} offers a file: give it up with cancelFile")));
+        }
+        if message.is_empty() && failed.is_empty() {
             return Err(nothing_to_cancel(entry, &changes));
         }
         let mut cancelled: BTreeSet<Phone> = BTreeSet::new();
-        for sending in message {
+        for sending in message.into_iter().chain(failed) {
             if self.cancel_copy(sending.copy.token)? {
                 cancelled.insert(sending.copy.phone);
             }
@@ -166,6 +168,11 @@ impl Core {
     }
 }
 
+/// Whether a copy has failed and was not given up.
+fn is_listed_as_failed(copy: &Copy) -> bool {
+    copy.progress.has_failed() && copy.progress != Kept::Failed(CopyFailure::Cancelled)
+}
+
 fn offers_file(found: &Entry) -> bool {
     found.author == Author::Own && matches!(found.body, Kind::File(_))
 }
@@ -182,8 +189,8 @@ fn nothing_to_cancel(entry: u64, changes: &[Sending]) -> ApiError {
 
 fn on_its_way(entry: u64) -> ApiError {
     ErrorKind::NotAllowed.error(format_args!(
-        "nothing of entry {entry} waits: it is on its way, was sent, or has failed, and can't be \
-         given up"
+        "nothing of entry {entry} waits or has failed: it is on its way, was sent, or was given up \
+         before, and can't be given up"
     ))
 }
 

@@ -54,7 +54,7 @@ pub enum CopyFailure {
     /// The machine gave it up.
     #[error(transparent)]
     GivenUp(Failure),
-    /// We withdrew it before it was sealed.
+    /// We withdrew it before it was sealed, or after it had failed.
     #[error("cancelled")]
     Cancelled,
 }
@@ -66,7 +66,7 @@ pub enum Cancelled {
     Done,
     /// The machine has it as a draft: only the machine can drop it.
     IsDraft,
-    /// It is sealed, or sent, or has failed already.
+    /// It is sealed or sent.
     TooLate,
     /// There is no such copy.
     Unknown,

@@ -6,6 +6,7 @@ from typing import TypeVar
 
 from .types import (
     CancelResult,
+    ConnectResult,
     ConsumersResult,
     Contact,
     ContactsResult,
@@ -47,6 +48,15 @@ class Methods(ABC):
         """Describes the account, the connection to the server, and what waits."""
         return self.call("status", {}, StatusResult)
 
+    def connect(self, *, timeout_seconds: int = 30) -> ConnectResult:
+        """Connects to the server at once: instead of waiting for the next attempt, or after the
+        client gave up, for example because the account went online elsewhere. Returns what came of
+        it; after `timeoutSeconds`, what there is until then.
+
+        timeout_seconds: How long to wait for the server, in seconds.
+        """
+        return self.call("connect", {"timeoutSeconds": timeout_seconds}, ConnectResult)
+
     def send(
         self,
         *,
@@ -67,7 +77,8 @@ class Methods(ABC):
             under the same name sends nothing, and returns the result of the first one.
         mentions: The people whom the text mentions, at most 64. Each is a contact, a member of a
             group, or the user.
-        message: Text.
+        message: Text, at most 65,235 bytes; 60,000 in a group, in a conversation whose messages
+            disappear, with mentions, and in answer to an entry.
         reply_to: Number of the entry that it answers.
         timeout_seconds: How long to wait, in seconds.
         wait_for: What to wait for before the answer.
@@ -134,7 +145,8 @@ class Methods(ABC):
 
     def cancel_message(self, *, entry: int) -> CancelResult:
         """Gives up the copies of a message that could not be sent yet, and of its changes for the
-        same recipients. Copies that are on their way can't be given up, nor a change alone.
+        same recipients, and takes what has failed off the list. Copies that are on their way can't
+        be given up, nor a change alone that waits.
 
         entry: Number of the entry.
         """

@@ -458,6 +458,14 @@ Changed: TypeAlias = (
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class ConnectResult:
+    """What came of an attempt to connect."""
+
+    connection: Connection
+    """The connection to the server."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Consumer:
     """A consumer."""
 
@@ -466,7 +474,8 @@ class Consumer:
     name: str
     """Its name."""
     waiting: int
-    """Count of what it has not acknowledged."""
+    """Count of what has arrived behind that place. Not all of it is for consumers: what groups and
+    files tell each other is not."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -529,6 +538,8 @@ class Member:
 class Group:
     """A group, as its newest state says."""
 
+    blocked: bool = False
+    """Whether it is blocked: further invitations are ignored."""
     epoch: int
     """Number of its newest state."""
     expiry_seconds: int = 0

@@ -40,8 +40,7 @@ impl Home {
         let file = KeyFile::new(self.folder.join(KEY));
         match file.load(None) {
             Err(KeyFileError::Pem(_, PemError::PassphraseNeeded)) => {
-                let passphrase = self.passphrases.present()?;
-                Ok(file.load(Some(passphrase.as_bytes()))?)
+                self.passphrases.unlock(|passphrase| file.load(Some(passphrase.as_bytes())))
             }
             loaded => Ok(loaded?),
         }

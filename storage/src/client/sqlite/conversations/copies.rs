@@ -76,12 +76,15 @@ impl SqliteClientStorage {
         })
     }
 
-    /// Withdraws a copy that the machine does not have yet.
+    /// Withdraws a copy that the machine does not have yet, or one that has failed: neither waits nor
+    /// is listed as failed any more, and either is sent if that is asked for.
     pub fn cancel_copy(&mut self, token: Token) -> Result<Cancelled, StoreError> {
         self.write(|connection| {
             let timeline = Timeline(connection);
             let sql = "UPDATE copies SET refused = ?2
-                       WHERE token = ?1 AND content IS NOT NULL AND refused IS NULL";
+                       WHERE token = ?1
+                         AND (content IS NOT NULL OR refused IS NOT NULL OR EXISTS (
+                             SELECT 1 FROM outbox WHERE outbox.token = ?1 AND status >= 3))";
             if timeline.prepare(sql)?.execute([sql_token(token), CANCELLED])? > 0 {
                 return Ok(Cancelled::Done);
             }

@@ -218,6 +218,9 @@ pub(super) fn copy(row: &Row<'_>) -> rusqlite::Result<Copy> {
     let status = row.get::<_, Option<i64>>(3)?.map(machine::status).transpose()?;
     let refused = row.get::<_, Option<i64>>(4)?.map(copy_failure).transpose()?;
     let progress = match (status, refused) {
+        (Some(Status::Failed(_)), Some(CopyFailure::Cancelled)) => {
+            Progress::Failed(CopyFailure::Cancelled)
+        }
         (Some(Status::Failed(failure)), _) => Progress::Failed(CopyFailure::GivenUp(failure)),
         (Some(Status::Queued | Status::Stored | Status::Delivered), _) if read_at.is_some() => {
             Progress::Read

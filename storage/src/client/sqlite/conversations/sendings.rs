@@ -39,15 +39,15 @@ impl SqliteClientStorage {
         })
     }
 
-    /// Copies that the machine gave up or refused, latest first.
+    /// Copies that the machine gave up or refused and that were not withdrawn since, latest first.
     pub fn failed_copies(&self, limit: u32) -> Result<Vec<Sending>, StoreError> {
         self.read(|connection| {
             let timeline = Timeline(connection);
             let mut failed = timeline.sendings(
                 "outbox INDEXED BY outbox_failed JOIN copies USING (token)
                      LEFT JOIN drafts USING (token)
-                 WHERE status >= 3 ORDER BY outbox.place DESC LIMIT ?1",
-                [limit],
+                 WHERE status >= 3 AND refused IS NOT ?2 ORDER BY outbox.place DESC LIMIT ?1",
+                params![limit, row::CANCELLED],
             )?;
             failed.extend(timeline.sendings(
                 "copies LEFT JOIN outbox USING (token) LEFT JOIN drafts USING (token)
@@ -73,20 +73,22 @@ impl SqliteClientStorage {
         })
     }
 
-    /// How many of our messages are how far, each with the least far of its copies that have not failed.
+    /// How many of our messages are how far, each with the least far of its copies that have not
+    /// failed. Copies that were withdrawn do not count.
     pub fn message_counts(&self) -> Result<OutboxCounts, StoreError> {
         self.read(|connection| {
             let mut statement = connection.prepare_cached(
                 "WITH reached (entry, step) AS (
                      SELECT entry, CASE WHEN status < 3 THEN status
                          WHEN status IS NULL AND refused IS NULL THEN 0 ELSE 3 END
-                     FROM copies LEFT JOIN outbox USING (token) WHERE carries = 0),
+                     FROM copies LEFT JOIN outbox USING (token)
+                     WHERE carries = 0 AND refused IS NOT ?1),
                  messages (step) AS (
                      SELECT min(step) FROM reached JOIN timeline USING (entry)
                      WHERE timeline.kind <> 4 GROUP BY entry)
                  SELECT step, count(*) FROM messages GROUP BY step",
             )?;
-            let mut rows = statement.query(())?;
+            let mut rows = statement.query([row::CANCELLED])?;
             let mut counts = OutboxCounts::default();
             while let Some(row) = rows.next()? {
                 counts.add(machine::status(row.get(0)?)?, count(row, 1)?);

@@ -206,6 +206,33 @@ fn refused_and_failed_copies_are_sent_again_under_another_token() {
 }
 
 #[test]
+fn what_has_failed_is_withdrawn_and_can_be_sent_all_the_same() {
+    let mut bed = Bed::new();
+    let entries = [bed.say(2, 1, "one"), bed.say(2, 2, "in the outbox"), bed.say(2, 3, "three")];
+    let content = Content::Text("one".into());
+    bed.store().refuse_copy(Token(1), SendRefusal::KeyChanged, &content).unwrap();
+    bed.enqueue(2, 2);
+    bed.enqueue(3, 3);
+    let failed =
+        |id| ClientOp::MarkFailed { messages: vec![MessageId(id)], failure: Failure::Expired };
+    bed.commit(failed(2));
+    bed.commit(failed(3));
+    let withdrawn = [1, 2].map(|token| bed.store().cancel_copy(Token(token)).unwrap());
+    assert_eq!(withdrawn, [Cancelled::Done; 2]);
+    let listed = bed.store().failed_copies(9).unwrap();
+    assert_eq!(listed.iter().map(|one| one.entry).collect::<Vec<_>>(), [entries[2]]);
+    assert_eq!(bed.store().message_counts().unwrap().failed, 1);
+    let cancelled = Progress::Failed(CopyFailure::Cancelled);
+    for entry in &entries[..2] {
+        assert_eq!(bed.entry(*entry).progress(), Some(cancelled));
+    }
+    for (token, text) in [(1, "one"), (2, "in the outbox")] {
+        let again = bed.store().retry_copy(Token(token), Token(token + 10)).unwrap().unwrap();
+        assert_eq!(again.copy, copy(token + 10, 2, text));
+    }
+}
+
+#[test]
 fn copy_is_withdrawn_only_before_the_machine_has_it() {
     let mut bed = Bed::new();
     let entry = bed.say(2, 1, "one");
@@ -221,14 +248,8 @@ fn copy_is_withdrawn_only_before_the_machine_has_it() {
         key: None,
         content,
     }]));
-    let cancelled = [1, 1, 2, 3, 4].map(|token| bed.store().cancel_copy(Token(token)).unwrap());
-    let expected = [
-        Cancelled::Done,
-        Cancelled::TooLate,
-        Cancelled::TooLate,
-        Cancelled::IsDraft,
-        Cancelled::Unknown,
-    ];
+    let cancelled = [1, 2, 3, 4].map(|token| bed.store().cancel_copy(Token(token)).unwrap());
+    let expected = [Cancelled::Done, Cancelled::TooLate, Cancelled::IsDraft, Cancelled::Unknown];
     assert_eq!(cancelled, expected);
     assert_eq!(unsent(&mut bed), [0_u64; 0]);
     let progress = Some(Progress::Failed(CopyFailure::Cancelled));
