@@ -61,7 +61,7 @@ fn say_standing(text: &mut Paragraphs, model: &Model, group: &Group) {
             let owner = owner.map_or_else(String::new, |owner| short_name(model, owner));
             text.say(
                 Tone::Strong,
-                &format!("{owner} invites you. Nothing of the group is shown before you join."),
+                &format!("{owner} invites you. No message of the group is shown before you join."),
             );
         }
         GroupStanding::Accepted => {

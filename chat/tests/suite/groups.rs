@@ -17,7 +17,7 @@ fn invitation_is_a_question_and_only_its_letters_answer_it() {
     stage.press("Enter Space y a");
     assert_eq!(deeds(&mut stage), []);
     let screen = text(&stage.picture());
-    assert!(screen.contains("invites you. Nothing of the group is shown"), "{screen}");
+    assert!(screen.contains("invites you. No message of the group is shown"), "{screen}");
     stage.press("j");
     let asked = deeds(&mut stage);
     let [Request::Join(GroupParams { .. })] = &asked[..] else { panic!("{asked:?}") };

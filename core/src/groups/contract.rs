@@ -288,7 +288,7 @@ pub enum CommandRefusal {
     #[error("you are not in the group")]
     NotJoined,
     /// The user has not left the group.
-    #[error("leave the group first")]
+    #[error("leave the group first; if you have, its owner has not confirmed it yet")]
     NotLeft,
     /// Only the owner may do it.
     #[error("only the owner of the group may do that")]

@@ -34,7 +34,7 @@ pub struct Group {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub enum GroupStanding {
-    /// Invited. Nothing of the group is shown before `joinGroup`.
+    /// Invited. No message of the group is shown before `joinGroup`.
     Invited,
     /// The user has accepted; the owner has not confirmed it yet.
     Accepted,

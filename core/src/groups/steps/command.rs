@@ -64,10 +64,11 @@ impl Group {
     }
 
     fn decline(&mut self, turn: &mut Turn<'_>) -> Done {
-        if self.record.offer.take().is_some() && self.record.mine != Mine::Invited {
+        let may_decline = self.may_decline(&turn.me.key);
+        if self.record.offer.take().is_some() && !may_decline {
             return Ok(());
         }
-        if self.record.mine != Mine::Invited {
+        if !may_decline {
             return Err(CommandRefusal::NotInvited);
         }
         self.record.mine = Mine::Declined;
@@ -76,7 +77,20 @@ impl Group {
         Ok(())
     }
 
+    /// Whether the user has an invitation, even if it was accepted: as long as the owner has not written
+    /// it down, it can be declined after all.
+    fn may_decline(&self, me: &Fingerprint) -> bool {
+        match self.record.mine {
+            Mine::Invited => true,
+            Mine::Accepted => !self.record.state().is_owner(me),
+            Mine::Joined | Mine::Declined | Mine::Leaving | Mine::Out => false,
+        }
+    }
+
     fn leave(&mut self, turn: &mut Turn<'_>) -> Done {
+        if self.record.mine == Mine::Accepted && self.may_decline(&turn.me.key) {
+            return self.decline(turn);
+        }
         self.expect_joined()?;
         let (me, state) = (turn.me.key, self.record.state());
         if state.is_owner(&me) {

@@ -66,6 +66,24 @@ fn who_has_not_answered_is_invited_again() {
 }
 
 #[test]
+fn who_has_accepted_can_leave_before_the_owner_knows() {
+    for command in [GroupCommand::Leave, GroupCommand::Decline] {
+        let mut bed = Bed::new(3);
+        bed.create([1, 2]);
+        bed.run();
+        bed.command(1, GroupCommand::Accept);
+        bed.command(1, command);
+        assert_eq!(bed.mine(1), Some(Mine::Declined));
+        bed.run();
+        assert_eq!(bed.mine(1), Some(Mine::Out));
+        assert!(bed.record(0).state().member(&key(1)).is_none());
+        bed.command(2, GroupCommand::Accept);
+        bed.run();
+        bed.assert_agreement(&[0, 2]);
+    }
+}
+
+#[test]
 fn invitation_comes_before_everything_else() {
     let mut bed = Bed::new(3);
     bed.create([1, 2]);

@@ -149,7 +149,8 @@ pub(crate) enum Task {
     Import(ImportArgs),
     /// Change the passphrase of the key, or take it away
     Passphrase(PassphraseArgs),
-    /// Check the home, the clock and the server, and say what to do about what is wrong
+    /// Check the home, the clock and the server, and say what to do about what is wrong. If no process
+    /// has the home, it goes online as the account, and a program elsewhere goes offline
     Doctor(DoctorArgs),
     /// Own the home and serve it to other commands and programs, until SIGINT or SIGTERM; prints
     /// ready once it does

@@ -52,7 +52,7 @@ fn examine(home: &Home, args: &DoctorArgs) -> Vec<Finding> {
     let account = match home.look() {
         Ok(store) => examine_store(&store, &mut findings),
         Err(error) => {
-            findings.push(Check::Store.error(error, "see the advice above, or import an export"));
+            findings.push(Check::Store.error(error, "import an export into another --home"));
             None
         }
     };

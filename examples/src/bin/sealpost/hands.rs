@@ -239,7 +239,11 @@ pub(crate) fn subscribe_changes(caller: &dyn Caller) -> Result<(), ApiError> {
 /// Failure of a method, with the exit status of its kind.
 pub(crate) fn failure(error: &ApiError) -> Failure {
     let status = error.kind().map_or(1, ErrorKind::exit_status);
-    Failure::with_status(error, status)
+    let kept = error.data.as_ref().and_then(|data| data.entry);
+    match kept.filter(|_| error.kind() == Some(ErrorKind::KeptForLater)) {
+        Some(entry) => Failure::with_status(format_args!("{error} (number {entry})"), status),
+        None => Failure::with_status(error, status),
+    }
 }
 
 /// A time-out in seconds as methods take it. More than a century is for ever.

@@ -4,9 +4,9 @@ use std::collections::BTreeSet;
 use std::time::{Duration, Instant};
 
 use sealpost_messenger::api::{
-    CancelMessage, CancelResult, ChangeKind, Changed, Empty, Entry, EntryParams, ErrorKind,
-    ListOutbox, Notification, OutboxChange, OutboxResult, Progress, RetryMessage, failures,
-    summary,
+    CancelMessage, CancelResult, ChangeKind, Changed, Contact, Copy, Empty, Entry, EntryParams,
+    ErrorKind, ListContacts, ListOutbox, Notification, OutboxChange, OutboxResult, PhoneNumber,
+    Progress, RetryMessage, failures, summary,
 };
 use sealpost_programs::{Failure, Format, FormatArg, Line, OneLine, tell};
 
@@ -64,7 +64,9 @@ pub(crate) fn outbox(home: &Home, args: &OutboxArgs) -> Result<(), Failure> {
 fn list(home: &Home, args: &OutboxArgs) -> Result<(), Failure> {
     let hands = Hands::offline(home)?;
     let listed = waiting(&hands);
+    let contacts = hands.call::<ListContacts>(&Empty {});
     hands.finish()?;
+    let contacts = contacts.map_err(|error| failure(&error))?.contacts;
     let OutboxResult { entries, changes } = listed?;
     if entries.is_empty() && changes.is_empty() {
         tell("nothing waits to be sent, and nothing has failed")?;
@@ -79,6 +81,7 @@ fn list(home: &Home, args: &OutboxArgs) -> Result<(), Failure> {
                 let text = Body::of(&entry.body).text();
                 Line::text(format!("{number:>6}  {stamp}  {} [{marks}]: {text}", whom(&entry)))?;
                 fates(&entry).iter().try_for_each(Line::text)?;
+                undecided(&entry, &contacts).iter().try_for_each(Line::text)?;
             }
         }
     }
@@ -86,6 +89,22 @@ fn list(home: &Home, args: &OutboxArgs) -> Result<(), Failure> {
         Format::Json => Line::json(change),
         Format::Text => Line::text(described(change)),
     })
+}
+
+/// Why copies of a message wait that no server keeps waiting: another key is offered for their
+/// recipients.
+fn undecided(entry: &Entry, contacts: &[Contact]) -> Vec<String> {
+    let waits = |to: PhoneNumber| {
+        let is_queued = |copy: &Copy| copy.to == to && copy.progress == Progress::Queued;
+        entry.copies.iter().any(is_queued)
+    };
+    let changed = contacts.iter().filter(|it| it.offered.is_some() && waits(it.phone));
+    let line = |phone| {
+        format!(
+            "    waits for you: the key of {phone} has changed; compare it with sealpost verify {phone}"
+        )
+    };
+    changed.map(|contact| line(contact.phone)).collect()
 }
 
 /// A change on one line. One of a group has no number: it is sent until it arrives.
@@ -123,6 +142,9 @@ fn retry_with(hands: &Hands, named: &[u64], timeout: u64) -> Result<(), Failure>
     let mut outcome = Outcome::default();
     let outbox = waiting(hands)?;
     let failed = if named.is_empty() { with_failures(&outbox) } else { named.to_vec() };
+    if failed.is_empty() {
+        tell("nothing has failed; what waits is sent by itself")?;
+    }
     let mut sending = BTreeSet::new();
     for entry in failed {
         // What was given up is in no list.

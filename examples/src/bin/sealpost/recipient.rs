@@ -77,18 +77,30 @@ fn forgotten(caller: &dyn Caller, name: &str) -> Result<Option<Peer>, Failure> {
 }
 
 /// The group that a person means. A group of which they are a member comes before others, so that
-/// nobody can take its name by inviting them to another.
+/// nobody can take its name by inviting them to another. A name that is the beginning of another
+/// group's id means neither.
 pub(crate) fn find_group<'a>(groups: &'a [Group], name: &str) -> Result<&'a Group, Failure> {
-    let digits = name.strip_prefix("group:").unwrap_or(name);
+    let (digits, is_name) = match name.strip_prefix("group:") {
+        Some(digits) => (digits, false),
+        None => (name, true),
+    };
     let is_id = digits.len() >= ID_MIN && digits.bytes().all(|byte| byte.is_ascii_hexdigit());
     let has_id = |group: &&Group| {
         is_id && hex::encode(group.group_id.0).starts_with(&digits.to_ascii_lowercase())
     };
-    let has_name = |group: &&Group| group.name == name;
+    let has_name = |group: &&Group| is_name && group.name == name;
     let is_member = |group: &&Group| group.standing == GroupStanding::Joined;
     let by_name: Vec<_> = groups.iter().filter(has_name).collect();
     let of_mine: Vec<_> = by_name.iter().copied().filter(is_member).collect();
     let by_id: Vec<_> = groups.iter().filter(has_id).collect();
+    let is_other = |group: &&&Group| !by_name.contains(*group);
+    if !by_name.is_empty() && by_id.iter().any(|group| is_other(&group)) {
+        return Err(refused(format_args!(
+            "{0} is the name of a group, and the beginning of another one's id: write group:{0} for that \
+             one, and for the other the beginning of its id, which sealpost group list shows",
+            OneLine(name)
+        )));
+    }
     for found in [of_mine, by_name, by_id] {
         match found[..] {
             [] => {}
@@ -103,8 +115,8 @@ pub(crate) fn find_group<'a>(groups: &'a [Group], name: &str) -> Result<&'a Grou
         }
     }
     Err(refused(format_args!(
-        "there is no group {}: sealpost group list shows those that there are; a phone number begins \
-         with a plus",
+        "there is no group {}: sealpost group list shows those that there are; an invitation comes with \
+         sealpost listen, chat or daemon; a phone number begins with a plus",
         OneLine(name)
     )))
 }
@@ -160,8 +172,10 @@ mod tests {
         groups.push(group(3, "family", GroupStanding::Joined));
         assert_eq!(found(&groups, "family"), None);
         assert_eq!(found(&groups, "0202"), Some(2));
-        // A group that is called like the id of another one is found by its name.
+        // Nobody can take the id of a group by calling another one so.
         groups.push(group(4, "0202", GroupStanding::Joined));
-        assert_eq!(found(&groups, "0202"), Some(4));
+        assert_eq!(found(&groups, "0202"), None);
+        assert_eq!(found(&groups, "group:0202"), Some(2));
+        assert_eq!(found(&groups, "0404"), Some(4));
     }
 }

@@ -64,7 +64,7 @@ pub(super) fn lines(
         Told::Invited { by: owner } => {
             let members = after.map_or(0, |state| state.parts().members.len());
             format!(
-                "{} invites you to the group “{}”, which has {members} members. Nothing of it is \
+                "{} invites you to the group “{}”, which has {members} members. No message of it is \
                  shown before you join.",
                 by(owner),
                 OneLine(name)

@@ -101,6 +101,11 @@ fn joined(
 
 /// The name of a group.
 pub(super) fn group_name(name: &str) -> Result<GroupName, ApiError> {
+    if !name.is_empty() && name.trim().is_empty() || name.trim_start().starts_with('+') {
+        return Err(ErrorKind::InvalidParams.error(
+            "the name of a group is not blank, and does not begin with a plus, as phone numbers do",
+        ));
+    }
     GroupName::new(name).ok_or_else(|| {
         ErrorKind::InvalidParams
             .error(format_args!("the name of a group has 1 to {} bytes", limits::NAME_BYTES))

@@ -160,7 +160,7 @@ pub(in crate::engine) fn message_text(text: &str) -> Result<event::MessageText, 
 
 /// There is no such entry.
 pub(in crate::engine) fn no_entry(entry: u64) -> ApiError {
-    ErrorKind::NotFound.error(format_args!("there is no entry {entry} in this conversation"))
+    ErrorKind::NotFound.error(format_args!("there is no entry {entry}"))
 }
 
 /// Others can't know an entry yet.
