@@ -157,6 +157,23 @@ fn what_failed_is_taken_off_the_list() {
 }
 
 #[test]
+fn full_mailbox_is_named_until_there_is_room() {
+    let bed = ProgramBed::new();
+    let server = bed.serve(&["--mailbox-messages", "4"]);
+    bed.register_both(&server);
+    let full = format!("the mailbox of {BOB} is full");
+    let mut sent = (0..6).map(|_| bed.sealpost("alice", &["send", BOB, "hello", "--timeout", "3"]));
+    let kept = sent.find(|ended| ended.status.code() != Some(0)).unwrap().failed(3);
+    assert!(kept.contains(&full), "{kept}");
+    let daemon = bed.start("alice", &["daemon"]);
+    assert_eq!(daemon.line(), "ready");
+    let outbox = || bed.sealpost("alice", &["outbox"]).succeeded();
+    until("the reason is shown", || outbox().contains(&format!("    waits: {full}")));
+    let _bob = bed.start("bob", &["daemon"]);
+    until("nothing waits", || outbox().is_empty());
+}
+
+#[test]
 fn who_is_blocked_before_they_write_is_listed() {
     let bed = ProgramBed::new();
     let server = bed.serve(&[]);

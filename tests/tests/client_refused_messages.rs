@@ -64,7 +64,10 @@ fn nothing_overtakes_a_message_that_a_full_mailbox_holds_back() {
     fixture.add_contact(&carol);
     fixture.bed.send_text(UserRef::Id(bob.id), "one");
     assert_eq!(fixture.receive_all(), [message(&bob, 1)]);
+    fixture.bed.take_notices();
     session_error(&mut fixture, ErrorCode::MailboxFull);
+    let held = Notice::HeldBack { id: MessageId(1), code: ErrorCode::MailboxFull };
+    assert_eq!(fixture.bed.take_notices(), [held]);
     fixture.bed.send_text(UserRef::Id(bob.id), "two");
     fixture.bed.send_text(UserRef::Id(carol.id), "three");
     assert_eq!(fixture.receive_all(), [message(&carol, 3)], "others are not held back");

@@ -155,7 +155,7 @@ impl World {
             Peer::Person(phone) => vec![phone],
             Peer::Group(_) => self.members.get(&with).cloned().unwrap_or_default(),
         };
-        let copy = |to| Copy { to, message_id: None, progress: Progress::Queued };
+        let copy = |to| Copy { to, message_id: None, progress: Progress::Queued, waits_for: None };
         to.into_iter().map(copy).collect()
     }
 

@@ -1,6 +1,6 @@
 //! The rows of each entry of a conversation.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use sealpost_messenger::api::{Body, Entry, Peer, Progress, Trust, failures};
@@ -188,6 +188,10 @@ impl Page<'_> {
             let (failed, all) = (failures(&self.entry.copies).count(), self.entry.copies.len());
             let reason = OneLine(reason);
             self.write_gone(rows, &format!("not sent to {failed} of {all}: {reason}; {AGAIN}"));
+        }
+        let waiting = self.entry.copies.iter().filter_map(|copy| copy.waits_for.as_deref());
+        for reason in waiting.collect::<BTreeSet<_>>() {
+            self.write_gone(rows, &format!("waits: {}", OneLine(reason)));
         }
         if self.thread.selected != Some(self.entry.entry) || self.entry.copies.len() < 2 {
             return;

@@ -96,6 +96,14 @@ pub enum Notice {
         /// The application's name for the message.
         token: Token,
     },
+    /// The server does not take a message for now. It is repeated from time to time, and later ones for
+    /// its recipient wait behind it.
+    HeldBack {
+        /// The message.
+        id: MessageId,
+        /// What the server says.
+        code: ErrorCode,
+    },
     /// The server holds these messages durably.
     Stored {
         /// The messages.

@@ -65,7 +65,7 @@ mod tests {
             (vec![failed(), failed()], failed(), "failed: gone"),
         ] {
             let to = "+4915112345678".parse().unwrap();
-            let copy = |progress| Copy { to, message_id: None, progress };
+            let copy = |progress| Copy { to, message_id: None, progress, waits_for: None };
             let copies: Vec<_> = copies.into_iter().map(copy).collect();
             assert_eq!(summary(&least, &copies), expected);
             let count = copies.iter().filter(|copy| copy.progress.has_failed()).count();

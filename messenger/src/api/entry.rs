@@ -244,6 +244,9 @@ pub struct Copy {
     pub message_id: Option<u64>,
     /// How far it has come.
     pub progress: Progress,
+    /// Why it waits, if that is not for the connection alone.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub waits_for: Option<String>,
 }
 
 /// How far the key that signed a message was trusted when it arrived.

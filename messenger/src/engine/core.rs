@@ -12,6 +12,7 @@ use sealpost_storage::client::{Identity, Location, SqliteClientStorage};
 
 use super::files::Files;
 use super::groups::{Desk, Members};
+use super::held::Held;
 use super::hub::Hub;
 use super::safety_numbers::SafetyNumbers;
 use crate::api::{ApiError, Changed, ErrorKind};
@@ -28,6 +29,8 @@ pub(super) struct Core {
     pub(super) store: StoreHandle<SqliteClientStorage>,
     pub(super) database: Location,
     pub(super) groups: Mutex<Desk>,
+    /// Why messages wait that the server does not take.
+    pub(super) held: Held,
     /// Members of groups, for whoever can't wait for the end of a turn.
     pub(super) members: Members,
     /// Last place of the inbox that a message got when its group released it.

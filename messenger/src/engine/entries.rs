@@ -1,6 +1,6 @@
 //! Entries of the timeline as the interface shows them.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use sealpost_core::client::store::{Arrival as Order, Continuity, Trust as KeyTrust};
 use sealpost_core::event::{self, EncodedEvent};
@@ -25,13 +25,15 @@ pub(super) struct Entries<'a> {
     peers: BTreeMap<ConversationId, (Peer, Option<String>)>,
     /// Who has which key, once somebody is mentioned.
     phones: Option<BTreeMap<Fingerprint, Phone>>,
+    /// Contacts for whom another key is offered, once a copy waits.
+    undecided: Option<BTreeSet<Phone>>,
     core: &'a Core,
 }
 
 impl Core {
     /// The entries of a store.
     pub(super) const fn entries<'a>(&'a self, store: &'a SqliteClientStorage) -> Entries<'a> {
-        Entries { store, peers: BTreeMap::new(), phones: None, core: self }
+        Entries { store, peers: BTreeMap::new(), phones: None, undecided: None, core: self }
     }
 }
 
@@ -57,6 +59,8 @@ impl Entries<'_> {
             (_, true) => None,
         };
         let mentions = self.mentions(entry.event.as_ref())?;
+        let copies = entry.copies.iter().map(|copy| self.copy(copy));
+        let copies = copies.collect::<Result<Vec<_>, _>>()?;
         Ok(Entry {
             entry: entry.id.0,
             conversation,
@@ -70,7 +74,7 @@ impl Entries<'_> {
             reply_to: reply_to.transpose()?,
             edited_at: entry.edited_at.map(Time),
             reactions: entry.reactions.into_iter().map(reaction).collect(),
-            copies: entry.copies.iter().map(copy).collect(),
+            copies,
             trust: entry.trust.map(trust),
             arrival: entry.arrival.and_then(arrival),
             after_gap: entry.continuity == Continuity::AfterGap,
@@ -109,6 +113,32 @@ impl Entries<'_> {
             kept::Body::Deleted => Body::Deleted,
             kept::Body::Expired => Body::Expired,
         })
+    }
+
+    /// A copy as the interface shows it, with the reason why it waits, if that is known.
+    pub(super) fn copy(&mut self, kept: &kept::Copy) -> Result<Copy, StoreError> {
+        let shown = copy(kept);
+        if kept.progress != kept::Progress::Queued {
+            return Ok(shown);
+        }
+        let phone = kept.phone;
+        let waits_for = if self.undecided()?.contains(&phone) {
+            Some(format!("the key of {phone} has changed, and you have not accepted it"))
+        } else {
+            self.core.held.why(phone)
+        };
+        Ok(Copy { waits_for, ..shown })
+    }
+
+    /// Contacts for whom another key is offered.
+    fn undecided(&mut self) -> Result<&BTreeSet<Phone>, StoreError> {
+        let undecided = if let Some(known) = self.undecided.take() {
+            known
+        } else {
+            let contacts = self.store.contacts()?.into_iter();
+            contacts.filter(|it| it.offered.is_some()).map(|it| it.phone).collect()
+        };
+        Ok(self.undecided.insert(undecided))
     }
 
     /// The people whom an event mentions.
@@ -218,6 +248,7 @@ pub(super) fn copy(copy: &kept::Copy) -> Copy {
         to: PhoneNumber(copy.phone),
         message_id: copy.message.map(|id| id.0),
         progress: progress(copy.progress),
+        waits_for: None,
     }
 }
 

@@ -21,6 +21,7 @@ mod entries;
 mod file_body;
 mod files;
 mod groups;
+mod held;
 mod hub;
 mod mentions;
 mod methods;
@@ -130,6 +131,7 @@ impl Engine {
             version: config.version,
             store: host.store(),
             database,
+            held: held::Held::default(),
             members: groups::Members::default(),
             groups: Mutex::new(desk),
             released_up_to: AtomicU64::new(released),

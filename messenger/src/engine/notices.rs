@@ -18,6 +18,9 @@ impl Core {
             for id in ids {
                 recipients.extend(store.recipient_of(*id)?);
             }
+            for phone in &recipients {
+                self.held.release(*phone);
+            }
             Ok(recipients.into_iter().map(causes::unreached).collect())
         });
         self.are_over(causes);

@@ -154,6 +154,7 @@ fn heed(core: &Core, notice: &Notice) {
             core.progressed(ids);
             core.reached(ids);
         }
+        Notice::HeldBack { id, code } => core.held_back(*id, *code),
         Notice::Failed { ids, failure } => {
             core.progressed(ids);
             core.given_up(ids, *failure);

@@ -107,6 +107,7 @@ impl Event {
             | Notice::Delivered { .. }
             | Notice::Failed { .. }
             | Notice::NotCancelled { .. }
+            | Notice::HeldBack { .. }
             | Notice::Forgotten { .. }
             | Notice::KeyAccepted { .. }
             | Notice::OfferWithdrawn { .. }

@@ -131,6 +131,7 @@ pub(super) const fn notice_state(notice: &Notice) -> &'static str {
         }
         Notice::SendRefused { .. } => "client: message refused",
         Notice::NotCancelled { .. } => "client: message not cancelled",
+        Notice::HeldBack { .. } => "client: message held back by the server",
         Notice::Stored { .. } => "client: messages stored",
         Notice::Delivered { .. } => "client: messages delivered",
         Notice::Failed { .. } => "client: messages given up",

@@ -4,9 +4,9 @@ use alloc::vec;
 use alloc::vec::Vec;
 use core::time::Duration;
 
-use crate::client::Client;
 use crate::client::alarm::Alarm;
 use crate::client::store::Failure;
+use crate::client::{Client, Notice};
 use crate::ids::MessageId;
 use crate::wire::{ErrorClass, ErrorCode, ErrorReply};
 
@@ -18,7 +18,11 @@ impl Client {
             return self.on_recipient_unknown(id);
         }
         match reply.code.class() {
-            ErrorClass::Temporary => self.hold(id, pause),
+            ErrorClass::Temporary => {
+                if self.hold(id, pause) {
+                    self.out.notify(Notice::HeldBack { id, code: reply.code });
+                }
+            }
             ErrorClass::WrongTime => self.on_message_misdated(id, reply),
             // The session ends, whatever was in flight; the next one repeats the message.
             ErrorClass::SessionOver => {}
@@ -33,18 +37,22 @@ impl Client {
         let Some((_, packet)) = self.outbox.in_flight(reply.in_reply_to) else { return };
         let ahead_secs = packet.header().timestamp.secs_since(reply.server_time);
         match u64::try_from(ahead_secs) {
-            Ok(ahead_secs) => self.hold(id, self.named_pause(ahead_secs)),
+            Ok(ahead_secs) => {
+                self.hold(id, self.named_pause(ahead_secs));
+            }
             Err(_) => self.fail(vec![id], Failure::Expired),
         }
     }
 
-    fn hold(&mut self, id: MessageId, at_least: Duration) {
+    /// Lets a message wait. Returns whether it was on its way.
+    fn hold(&mut self, id: MessageId, at_least: Duration) -> bool {
         let held = self.outbox.hold(id, &self.config.limits, &mut self.entropy);
         if let Some((recipient, Some(pause))) = held {
             let at = self.now.mono + pause.max(at_least);
             self.alarms.arm(Alarm::Hold(recipient), at);
         }
         self.on_progress();
+        held.is_some()
     }
 
     /// Gives messages up.

@@ -4,9 +4,9 @@ use std::collections::BTreeSet;
 use std::time::{Duration, Instant};
 
 use sealpost_messenger::api::{
-    CancelMessage, CancelResult, ChangeKind, Changed, Contact, Copy, Empty, Entry, EntryParams,
-    ErrorKind, ListContacts, ListOutbox, Notification, OutboxChange, OutboxResult, PhoneNumber,
-    Progress, RetryMessage, failures, summary,
+    CancelMessage, CancelResult, ChangeKind, Changed, Copy, Empty, Entry, EntryParams, ErrorKind,
+    ListOutbox, Notification, OutboxChange, OutboxResult, Progress, RetryMessage, failures,
+    summary,
 };
 use sealpost_programs::{Failure, Format, FormatArg, Line, OneLine, tell};
 
@@ -64,9 +64,7 @@ pub(crate) fn outbox(home: &Home, args: &OutboxArgs) -> Result<(), Failure> {
 fn list(home: &Home, args: &OutboxArgs) -> Result<(), Failure> {
     let hands = Hands::offline(home)?;
     let listed = waiting(&hands);
-    let contacts = hands.call::<ListContacts>(&Empty {});
     hands.finish()?;
-    let contacts = contacts.map_err(|error| failure(&error))?.contacts;
     let OutboxResult { entries, changes } = listed?;
     if entries.is_empty() && changes.is_empty() {
         tell("nothing waits to be sent, and nothing has failed")?;
@@ -81,30 +79,23 @@ fn list(home: &Home, args: &OutboxArgs) -> Result<(), Failure> {
                 let text = Body::of(&entry.body).text();
                 Line::text(format!("{number:>6}  {stamp}  {} [{marks}]: {text}", whom(&entry)))?;
                 fates(&entry).iter().try_for_each(Line::text)?;
-                undecided(&entry, &contacts).iter().try_for_each(Line::text)?;
+                reasons(&entry.copies).iter().try_for_each(Line::text)?;
             }
         }
     }
     changes.iter().try_for_each(|change| match format {
         Format::Json => Line::json(change),
-        Format::Text => Line::text(described(change)),
+        Format::Text => {
+            Line::text(described(change))?;
+            reasons(&change.copies).iter().try_for_each(Line::text)
+        }
     })
 }
 
-/// Why copies of a message wait that no server keeps waiting: another key is offered for their
-/// recipients.
-fn undecided(entry: &Entry, contacts: &[Contact]) -> Vec<String> {
-    let waits = |to: PhoneNumber| {
-        let is_queued = |copy: &Copy| copy.to == to && copy.progress == Progress::Queued;
-        entry.copies.iter().any(is_queued)
-    };
-    let changed = contacts.iter().filter(|it| it.offered.is_some() && waits(it.phone));
-    let line = |phone| {
-        format!(
-            "    waits for you: the key of {phone} has changed; compare it with sealpost verify {phone}"
-        )
-    };
-    changed.map(|contact| line(contact.phone)).collect()
+/// Why copies wait, each reason once.
+fn reasons(copies: &[Copy]) -> BTreeSet<String> {
+    let reasons = copies.iter().filter_map(|copy| copy.waits_for.as_ref());
+    reasons.map(|reason| format!("    waits: {reason}")).collect()
 }
 
 /// A change on one line. One of a group has no number: it is sent until it arrives.

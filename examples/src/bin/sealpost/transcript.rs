@@ -173,6 +173,7 @@ mod tests {
             to: format!("+491511234567{digit}").parse().unwrap(),
             message_id: None,
             progress,
+            waits_for: None,
         };
         let reason = "nobody is registered".to_owned();
         let copies = vec![

@@ -68,7 +68,8 @@ impl Core {
         let error = if journey.reached >= Some(Kept::Stored) {
             ErrorKind::KeptForLater.error("the message is stored, but not delivered in time")
         } else {
-            let why = self.hub.trouble();
+            let held = self.held.why(journey.phone).map(|why| format!(": {why}"));
+            let why = held.unwrap_or_else(|| self.hub.trouble());
             ErrorKind::KeptForLater.error(format_args!(
                 "the server at {} did not acknowledge the message in time{why}; it is kept, and \
                  sent later",

@@ -21,7 +21,7 @@ use crate::api::{
     PhoneNumber, Progress, SendResult,
 };
 use crate::engine::core::Core;
-use crate::engine::entries::{self, Entries};
+use crate::engine::entries::Entries;
 use crate::engine::hub::deadline_in;
 
 impl Core {
@@ -205,6 +205,7 @@ fn changes(
         let Carries::Change(Some(event)) = carries else { continue };
         let Some((id, change)) = kind(&event) else { continue };
         let (conversation, group_name) = shown.peer(conversation)?;
+        let shown_copy = shown.copy(&copy)?;
         let copies = &mut changes
             .entry((entry, id))
             .or_insert_with(|| OutboxChange {
@@ -216,7 +217,7 @@ fn changes(
                 copies: Vec::new(),
             })
             .copies;
-        copies.push(entries::copy(&copy));
+        copies.push(shown_copy);
     }
     let mut changes: Vec<_> = changes.into_values().collect();
     for change in &mut changes {
@@ -246,6 +247,7 @@ fn group_changes(
             to: PhoneNumber(phone),
             message_id: None,
             progress: Progress::Queued,
+            waits_for: None,
         };
         changes.push(OutboxChange {
             change: ChangeKind::Group,

@@ -292,6 +292,8 @@ class Copy:
     """How far it has come."""
     to: PhoneNumber
     """Phone number of the recipient."""
+    waits_for: str | None = None
+    """Why it waits, if that is not for the connection alone."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
