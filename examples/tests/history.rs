@@ -162,7 +162,8 @@ fn full_mailbox_is_named_until_there_is_room() {
     let server = bed.serve(&["--mailbox-messages", "4"]);
     bed.register_both(&server);
     let full = format!("the mailbox of {BOB} is full");
-    let mut sent = (0..6).map(|_| bed.sealpost("alice", &["send", BOB, "hello", "--timeout", "3"]));
+    let mut sent =
+        (0..6).map(|_| bed.sealpost("alice", &["send", BOB, "hello", "--timeout", "10"]));
     let kept = sent.find(|ended| ended.status.code() != Some(0)).unwrap().failed(3);
     assert!(kept.contains(&full), "{kept}");
     let daemon = bed.start("alice", &["daemon"]);
