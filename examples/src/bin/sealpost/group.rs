@@ -14,7 +14,7 @@ use sealpost_programs::{Failure, Format, Line};
 use crate::group_args::{GroupArgs, GroupTask};
 use crate::hands::{Hands, failure, seconds, subscribe_changes};
 use crate::home::Home;
-use crate::recipient::find_group;
+use crate::recipient::{find_group, no_group};
 
 /// Carries out a command about groups.
 pub(crate) fn group(home: &Home, args: GroupArgs) -> Result<(), Failure> {
@@ -53,7 +53,7 @@ fn carry_out(hands: &Hands, args: GroupArgs, deadline: Option<Instant>) -> Resul
         let params = UpdateGroupParams { timeout_seconds: seconds(timeout), ..params };
         changed(hands, hands.call::<UpdateGroup>(&params), deadline)
     };
-    let one = |name: &str| find_group(&groups, name);
+    let one = |name: &str| find_group(&groups, name)?.ok_or_else(|| no_group(name));
     let of = |name: &str| {
         Ok::<_, Failure>(UpdateGroupParams {
             group_id: Some(one(name)?.group_id),

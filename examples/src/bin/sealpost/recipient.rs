@@ -48,9 +48,9 @@ impl Recipient {
                     return Ok(Peer::Group(group));
                 }
                 let groups = groups(caller).map_err(|error| failure(&error))?;
-                match find_group(&groups, name) {
-                    Ok(group) => Ok(Peer::Group(group.group_id)),
-                    Err(unknown) => forgotten(caller, name)?.ok_or(unknown),
+                match find_group(&groups, name)? {
+                    Some(group) => Ok(Peer::Group(group.group_id)),
+                    None => forgotten(caller, name)?.ok_or_else(|| no_group(name)),
                 }
             }
         }
@@ -78,8 +78,11 @@ fn forgotten(caller: &dyn Caller, name: &str) -> Result<Option<Peer>, Failure> {
 
 /// The group that a person means. A group of which they are a member comes before others, so that
 /// nobody can take its name by inviting them to another. A name that is the beginning of another
-/// group's id means neither.
-pub(crate) fn find_group<'a>(groups: &'a [Group], name: &str) -> Result<&'a Group, Failure> {
+/// group's id means neither. `None` if nothing is called so.
+pub(crate) fn find_group<'a>(
+    groups: &'a [Group],
+    name: &str,
+) -> Result<Option<&'a Group>, Failure> {
     let (digits, is_name) = match name.strip_prefix("group:") {
         Some(digits) => (digits, false),
         None => (name, true),
@@ -104,7 +107,7 @@ pub(crate) fn find_group<'a>(groups: &'a [Group], name: &str) -> Result<&'a Grou
     for found in [of_mine, by_name, by_id] {
         match found[..] {
             [] => {}
-            [group] => return Ok(group),
+            [group] => return Ok(Some(group)),
             _ => {
                 return Err(refused(format_args!(
                     "several groups are called {}: name one by the beginning of its id, which \
@@ -114,11 +117,16 @@ pub(crate) fn find_group<'a>(groups: &'a [Group], name: &str) -> Result<&'a Grou
             }
         }
     }
-    Err(refused(format_args!(
+    Ok(None)
+}
+
+/// The failure of a command about a group that there is not.
+pub(crate) fn no_group(name: &str) -> Failure {
+    refused(format_args!(
         "there is no group {}: sealpost group list shows those that there are; an invitation comes with \
          sealpost listen, chat or daemon; a phone number begins with a plus",
         OneLine(name)
-    )))
+    ))
 }
 
 fn refused(message: fmt::Arguments<'_>) -> Failure {
@@ -132,6 +140,7 @@ const ID_MIN: usize = 4;
 mod tests {
     use super::*;
     use sealpost_messenger::api::GroupId;
+    use serde_json::json;
 
     fn group(id: u8, name: &str, standing: GroupStanding) -> Group {
         Group {
@@ -147,7 +156,7 @@ mod tests {
     }
 
     fn found(groups: &[Group], name: &str) -> Option<u8> {
-        find_group(groups, name).ok().map(|group| group.group_id.0[0])
+        find_group(groups, name).ok().flatten().map(|group| group.group_id.0[0])
     }
 
     #[test]
@@ -160,6 +169,36 @@ mod tests {
         for unknown in ["cdc", "Climbers", "", "cdce"] {
             assert_eq!(found(&groups, unknown), None, "{unknown}");
         }
+    }
+
+    /// A home with these groups, of which the last one was forgotten, and a conversation with each.
+    struct Home(Vec<Group>);
+
+    impl Caller for Home {
+        fn request(&self, method: &str, _: Value) -> Result<Value, ApiError> {
+            let conversation = |group: &Group| {
+                let with = Peer::Group(group.group_id);
+                json!({ "with": with, "name": group.name, "unread": 0, "mute": "off" })
+            };
+            Ok(match method {
+                ListGroups::NAME => json!({ "groups": self.0.split_last().unwrap().1 }),
+                _ => {
+                    json!({ "conversations": self.0.iter().map(conversation).collect::<Vec<_>>() })
+                }
+            })
+        }
+    }
+
+    #[test]
+    fn name_that_is_the_id_of_another_group_leads_nowhere() {
+        let joined = GroupStanding::Joined;
+        let [climbers, abab] = [group(0xab, "climbers", joined), group(0xcd, "abab", joined)];
+        let home = Home(vec![climbers, abab, group(0xef, "divers", joined)]);
+        let peer = |name: &str| recipient(name).unwrap().peer(&home).ok();
+        assert_eq!(peer("climbers"), Some(Peer::Group(GroupId([0xab; 16]))));
+        assert_eq!(peer("group:abab"), Some(Peer::Group(GroupId([0xab; 16]))));
+        assert_eq!(peer("divers"), Some(Peer::Group(GroupId([0xef; 16]))));
+        assert_eq!(peer("abab"), None);
     }
 
     #[test]
