@@ -5,7 +5,7 @@ use std::collections::VecDeque;
 use bytes::Bytes;
 use sealpost_core::crypto::{FreshSession, Job, OpenedRequest, Outcome, Part};
 use sealpost_core::frame::{Event, Flow, Host};
-use sealpost_core::ids::{ConnId, Ticket};
+use sealpost_core::ids::{ConnId, EndpointIndex, Ticket};
 use sealpost_core::keys::{Plaintext, SymmetricKey};
 use sealpost_core::server::store::{StoreOp, StoreOutcome};
 use sealpost_core::server::{Notice, OtpDelivery, Server};
@@ -142,7 +142,7 @@ impl Host<Server> for BenchHost {
         panic!("a connection was closed");
     }
 
-    fn dial(&mut self, _: ConnId) {
+    fn dial(&mut self, _: ConnId, _: EndpointIndex) {
         panic!("a server does not dial");
     }
 }

@@ -2,27 +2,46 @@
 
 use alloc::borrow::ToOwned;
 use alloc::string::String;
+use alloc::vec::Vec;
 use core::fmt;
+use core::iter;
 use core::net::Ipv6Addr;
+use core::num::NonZeroUsize;
 use core::str::FromStr;
 
+use crate::ids::EndpointIndex;
 use crate::keys::Fingerprint;
 use crate::wire::{Invitation, Profile};
 
-/// Address of a server: its transport and profile, host and port, and the fingerprint of its key. A
-/// client needs nothing else to trust the server.
+/// Address of a deployment: its transport and profile, the endpoints of its servers, and the
+/// fingerprint of their key. A client needs nothing else to trust them.
 ///
-/// The text is `sealpost://HOST:PORT/FINGERPRINT` in the compact profile and `sealpost+wide://…` in
-/// the wide one; `sealposts://…` and `sealposts+wide://…` over TLS. An IPv6 host is in brackets. A link-local one may name its scope, the interface to
-/// reach it by: `[fe80::1%eth0]`.
+/// The text is `sealpost://ENDPOINTS/FINGERPRINT` in the compact profile and `sealpost+wide://…` in
+/// the wide one; `sealposts://…` and `sealposts+wide://…` over TLS.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ServerAddress {
     transport: Transport,
     profile: Profile,
+    endpoints: Endpoints,
+    fingerprint: Fingerprint,
+}
+
+/// Where the servers of a deployment can be reached: one to [`Endpoints::MAX`], each of which serves
+/// the same users. The text is `HOST:PORT`, or several of them with commas between.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Endpoints {
+    first: Endpoint,
+    rest: Vec<Endpoint>,
+}
+
+/// Host and port of one server. In the text, `HOST:PORT`, an IPv6 host is in brackets. A link-local
+/// one may name its scope, the interface to reach it by: `[fe80::1%eth0]`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Endpoint {
     /// IPv6 without brackets, with its scope.
     host: String,
+    /// Never 0.
     port: u16,
-    fingerprint: Fingerprint,
 }
 
 /// What carries the packets between client and server.
@@ -67,6 +86,9 @@ pub enum InvalidAddress {
     /// The port is missing, or not a number from 1 to 65535.
     #[error("not a server address: after the host it must have : and a port from 1 to 65535")]
     Port,
+    /// There are more than [`Endpoints::MAX`] endpoints, or one of them is there twice.
+    #[error("not a server address: of HOST:PORT it must have at most 8, and each of them once")]
+    Endpoints,
     /// What follows the address is not `#` and the code of an invitation.
     #[error(
         "not an invitation link: after the address it must have # and 1 to 64 ASCII characters"
@@ -75,24 +97,20 @@ pub enum InvalidAddress {
 }
 
 impl ServerAddress {
-    /// Makes an address from its parts. An IPv6 host is given without brackets.
-    ///
-    /// # Errors
-    /// [`InvalidAddress::Host`] or [`InvalidAddress::Port`].
-    pub fn new(
+    /// Makes an address from its parts.
+    pub const fn new(
         transport: Transport,
         profile: Profile,
-        host: &str,
-        port: u16,
+        endpoints: Endpoints,
         fingerprint: Fingerprint,
-    ) -> Result<Self, InvalidAddress> {
-        if !is_name(host) && !is_ipv6(host) {
-            return Err(InvalidAddress::Host);
-        }
-        if port == 0 {
-            return Err(InvalidAddress::Port);
-        }
-        Ok(Self { transport, profile, host: host.to_owned(), port, fingerprint })
+    ) -> Self {
+        Self { transport, profile, endpoints, fingerprint }
+    }
+
+    /// The same address with the fingerprint of another key.
+    #[must_use]
+    pub fn with_fingerprint(&self, fingerprint: Fingerprint) -> Self {
+        Self { fingerprint, ..self.clone() }
     }
 
     /// What carries the packets.
@@ -100,22 +118,17 @@ impl ServerAddress {
         self.transport
     }
 
-    /// Profile of the server: the width of its user ids.
+    /// Profile of the deployment: the width of its user ids.
     pub const fn profile(&self) -> Profile {
         self.profile
     }
 
-    /// Host: a name, an IPv4 address, or an IPv6 address without brackets, with its scope.
-    pub fn host(&self) -> &str {
-        &self.host
+    /// Where the servers can be reached.
+    pub const fn endpoints(&self) -> &Endpoints {
+        &self.endpoints
     }
 
-    /// TCP port, never 0.
-    pub const fn port(&self) -> u16 {
-        self.port
-    }
-
-    /// Fingerprint of the server's public key.
+    /// Fingerprint of the servers' public key.
     pub const fn fingerprint(&self) -> &Fingerprint {
         &self.fingerprint
     }
@@ -131,12 +144,9 @@ impl FromStr for ServerAddress {
                 Some((transport, profile, text.strip_prefix(scheme)?))
             })
             .ok_or(InvalidAddress::Scheme)?;
-        let (place, fingerprint) = rest.rsplit_once('/').ok_or(InvalidAddress::Fingerprint)?;
+        let (endpoints, fingerprint) = rest.rsplit_once('/').ok_or(InvalidAddress::Fingerprint)?;
         let fingerprint = fingerprint.parse().map_err(|_| InvalidAddress::Fingerprint)?;
-        let (host, port) = split_place(place)?;
-        let decimal = !port.is_empty() && port.bytes().all(|byte| byte.is_ascii_digit());
-        let port = port.parse().ok().filter(|_| decimal).ok_or(InvalidAddress::Port)?;
-        Self::new(transport, profile, host, port, fingerprint)
+        Ok(Self::new(transport, profile, endpoints.parse()?, fingerprint))
     }
 }
 
@@ -146,12 +156,114 @@ impl fmt::Display for ServerAddress {
             (entry.0, entry.1) == (self.transport, self.profile)
         };
         f.write_str(SCHEMES.into_iter().find(is_ours).map_or("", |(_, _, scheme)| scheme))?;
-        if self.host.contains(':') {
-            write!(f, "[{}]", self.host)?;
-        } else {
-            f.write_str(&self.host)?;
+        write!(f, "{}/{}", self.endpoints, self.fingerprint)
+    }
+}
+
+impl Endpoints {
+    /// Largest count of endpoints: a deployment has few servers, and a link is one line.
+    pub const MAX: usize = 8;
+
+    /// Takes endpoints in the order in which they are written.
+    ///
+    /// # Errors
+    /// [`InvalidAddress::Endpoints`] for none, too many, or one that is there twice.
+    pub fn new(endpoints: Vec<Endpoint>) -> Result<Self, InvalidAddress> {
+        let is_repeated = |(index, endpoint): (usize, &Endpoint)| {
+            endpoints.iter().take(index).any(|before| before == endpoint)
+        };
+        if endpoints.len() > Self::MAX || endpoints.iter().enumerate().any(is_repeated) {
+            return Err(InvalidAddress::Endpoints);
         }
-        write!(f, ":{}/{}", self.port, self.fingerprint)
+        let mut endpoints = endpoints.into_iter();
+        let first = endpoints.next().ok_or(InvalidAddress::Endpoints)?;
+        Ok(Self { first, rest: endpoints.collect() })
+    }
+
+    /// Count of endpoints.
+    pub const fn count(&self) -> NonZeroUsize {
+        NonZeroUsize::MIN.saturating_add(self.rest.len())
+    }
+
+    /// The endpoint that is written first.
+    pub const fn first(&self) -> &Endpoint {
+        &self.first
+    }
+
+    /// The endpoint at an index, if there is one.
+    pub fn at(&self, index: EndpointIndex) -> Option<&Endpoint> {
+        self.iter().nth(index.0)
+    }
+
+    /// The endpoints in the order in which they are written.
+    pub fn iter(&self) -> impl Iterator<Item = &Endpoint> {
+        iter::once(&self.first).chain(&self.rest)
+    }
+}
+
+impl From<Endpoint> for Endpoints {
+    fn from(only: Endpoint) -> Self {
+        Self { first: only, rest: Vec::new() }
+    }
+}
+
+impl FromStr for Endpoints {
+    type Err = InvalidAddress;
+
+    fn from_str(text: &str) -> Result<Self, InvalidAddress> {
+        // No host has a comma.
+        Self::new(text.split(',').map(str::parse).collect::<Result<_, _>>()?)
+    }
+}
+
+impl fmt::Display for Endpoints {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.first.fmt(f)?;
+        self.rest.iter().try_for_each(|endpoint| write!(f, ",{endpoint}"))
+    }
+}
+
+impl Endpoint {
+    /// Makes an endpoint from its parts. An IPv6 host is given without brackets.
+    ///
+    /// # Errors
+    /// [`InvalidAddress::Host`] or [`InvalidAddress::Port`].
+    pub fn new(host: &str, port: u16) -> Result<Self, InvalidAddress> {
+        if !is_name(host) && !is_ipv6(host) {
+            return Err(InvalidAddress::Host);
+        }
+        if port == 0 {
+            return Err(InvalidAddress::Port);
+        }
+        Ok(Self { host: host.to_owned(), port })
+    }
+
+    /// Host: a name, an IPv4 address, or an IPv6 address without brackets, with its scope.
+    pub fn host(&self) -> &str {
+        &self.host
+    }
+
+    /// TCP port, never 0.
+    pub const fn port(&self) -> u16 {
+        self.port
+    }
+}
+
+impl FromStr for Endpoint {
+    type Err = InvalidAddress;
+
+    fn from_str(text: &str) -> Result<Self, InvalidAddress> {
+        let (host, port) = split_host_port(text)?;
+        let decimal = !port.is_empty() && port.bytes().all(|byte| byte.is_ascii_digit());
+        let port = port.parse().ok().filter(|_| decimal).ok_or(InvalidAddress::Port)?;
+        Self::new(host, port)
+    }
+}
+
+impl fmt::Display for Endpoint {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { host, port } = self;
+        if host.contains(':') { write!(f, "[{host}]:{port}") } else { write!(f, "{host}:{port}") }
     }
 }
 
@@ -172,15 +284,15 @@ impl fmt::Display for InvitationLink {
 }
 
 /// Splits `HOST:PORT`. An IPv6 host loses its brackets.
-fn split_place(place: &str) -> Result<(&str, &str), InvalidAddress> {
-    if let Some(rest) = place.strip_prefix('[') {
+fn split_host_port(text: &str) -> Result<(&str, &str), InvalidAddress> {
+    if let Some(rest) = text.strip_prefix('[') {
         let (host, rest) = rest.split_once(']').ok_or(InvalidAddress::Host)?;
         if !is_ipv6(host) {
             return Err(InvalidAddress::Host);
         }
         return Ok((host, rest.strip_prefix(':').ok_or(InvalidAddress::Port)?));
     }
-    let (host, port) = place.split_once(':').ok_or(InvalidAddress::Port)?;
+    let (host, port) = text.split_once(':').ok_or(InvalidAddress::Port)?;
     if !is_name(host) || port.contains(':') {
         return Err(InvalidAddress::Host);
     }
@@ -252,8 +364,45 @@ mod tests {
         ] {
             let address: ServerAddress = text.parse().unwrap();
             assert_eq!(address.to_string(), text);
-            assert_eq!((address.profile(), address.host(), address.port()), (profile, host, port));
+            let endpoint = Endpoint::new(host, port).unwrap();
+            assert_eq!((address.profile(), address.endpoints()), (profile, &endpoint.into()));
             assert_eq!(address.fingerprint().to_string(), HEX);
+        }
+    }
+
+    #[test]
+    fn address_of_several_servers_keeps_their_order() {
+        let text = format!("sealposts://b.example.org:7465,[::1]:1,a.example.org:7465/{HEX}");
+        let address: ServerAddress = text.parse().unwrap();
+        assert_eq!(address.to_string(), text);
+        let hosts: Vec<_> = address.endpoints().iter().map(Endpoint::host).collect();
+        assert_eq!(hosts, ["b.example.org", "::1", "a.example.org"]);
+        assert_eq!(address.endpoints().count().get(), 3);
+        assert_eq!(address.endpoints().at(EndpointIndex(1)), Endpoint::new("::1", 1).ok().as_ref());
+        assert_eq!(address.endpoints().at(EndpointIndex(3)), None);
+        let link: InvitationLink = format!("{text}#SPRING-2026").parse().unwrap();
+        assert_eq!(link.address, address);
+    }
+
+    #[test]
+    fn address_has_at_most_eight_endpoints_and_each_once() {
+        let parse = |count: u16| {
+            let endpoints: Vec<_> = (1..=count).map(|port| format!("h:{port}")).collect();
+            format!("sealpost://{}/{HEX}", endpoints.join(",")).parse::<ServerAddress>()
+        };
+        assert!(parse(8).is_ok());
+        assert_eq!(parse(9), Err(InvalidAddress::Endpoints));
+        assert_eq!(Endpoints::new(Vec::new()), Err(InvalidAddress::Endpoints));
+        for (endpoints, error) in [
+            ("h:1,h:2,h:1", InvalidAddress::Endpoints),
+            ("h:1,", InvalidAddress::Port),
+            (",h:1", InvalidAddress::Port),
+            ("h:1,,h:2", InvalidAddress::Port),
+            ("h:1, h:2", InvalidAddress::Host),
+            ("h,i:1", InvalidAddress::Port),
+        ] {
+            let text = format!("sealpost://{endpoints}/{HEX}");
+            assert_eq!(text.parse::<ServerAddress>(), Err(error), "{text}");
         }
     }
 

@@ -1,4 +1,4 @@
-//! Ids of users, messages, receipts, connections and tickets; and phone numbers.
+//! Ids of users, messages, receipts, connections, endpoints and tickets; and phone numbers.
 //!
 //! Each has a type of its own, so one cannot be passed where another is meant.
 
@@ -50,6 +50,10 @@ pub struct ReceiptId(pub u64);
 /// Number of a connection. The host never uses one twice during the life of a machine.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct ConnId(pub u64);
+
+/// Position of a server's endpoint in the address of its deployment; 0 is the first.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct EndpointIndex(pub usize);
 
 /// Number that pairs an action of a machine with the event that reports its outcome.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]

@@ -17,10 +17,10 @@ use std::thread;
 use std::time::{Duration, Instant, SystemTime};
 
 use bytes::Bytes;
-use sealpost_core::address::{ServerAddress, Transport};
+use sealpost_core::address::{Endpoint, ServerAddress, Transport};
 use sealpost_core::crypto::{Crypto, Job};
 use sealpost_core::frame::{Event, Flow, Host, Input, Machine, pump};
-use sealpost_core::ids::{ConnId, Ticket};
+use sealpost_core::ids::{ConnId, EndpointIndex, Ticket};
 use sealpost_core::keys::SymmetricKey;
 use sealpost_core::server::limits::Limits;
 use sealpost_core::server::store::StoreOp;
@@ -44,14 +44,8 @@ fn serve() -> Result<(), Failure> {
     let provider = CryptoName::AwsLc.provider(Verify::Auto);
     let key = provider.load_key(provider.generate_key(&mut *random_rng()?)?.expose())?;
     let fingerprint = *key.public_key().fingerprint();
-    let ip = local.ip().to_string();
-    Line::text(ServerAddress::new(
-        Transport::Tcp,
-        Profile::Compact,
-        &ip,
-        local.port(),
-        fingerprint,
-    )?)?;
+    let endpoints = Endpoint::new(&local.ip().to_string(), local.port())?.into();
+    Line::text(ServerAddress::new(Transport::Tcp, Profile::Compact, endpoints, fingerprint))?;
 
     let config = Config {
         profile: Profile::Compact,
@@ -225,7 +219,7 @@ impl Host<Server> for StdHost {
     }
 
     /// Never called: only client machines dial.
-    fn dial(&mut self, _: ConnId) {}
+    fn dial(&mut self, _: ConnId, _: EndpointIndex) {}
 }
 
 /// How long to wait for mail if the machine has no deadline.

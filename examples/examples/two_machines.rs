@@ -7,6 +7,7 @@
 
 use std::collections::{BTreeMap, VecDeque};
 use std::net::{IpAddr, Ipv4Addr};
+use std::num::NonZeroUsize;
 use std::process::ExitCode;
 use std::sync::Arc;
 
@@ -19,7 +20,7 @@ use sealpost_core::client::{self, Client, Command, Token};
 use sealpost_core::crypto::{Crypto, Job, Provider, RustCrypto};
 use sealpost_core::entropy::Entropy;
 use sealpost_core::frame::{Event, Flow, Host, Input, Machine, pump};
-use sealpost_core::ids::{ConnId, Phone, Ticket, UserRef};
+use sealpost_core::ids::{ConnId, EndpointIndex, Phone, Ticket, UserRef};
 use sealpost_core::keys::{PublicKey, SymmetricKey};
 use sealpost_core::server::limits::Limits;
 use sealpost_core::server::{self, OtpChannel, RegisteredPhones, Registration, Server};
@@ -237,7 +238,7 @@ where
         self.outgoing.push_back((conn, Transmission::Close));
     }
 
-    fn dial(&mut self, conn: ConnId) {
+    fn dial(&mut self, conn: ConnId, _: EndpointIndex) {
         self.trace("dials");
         self.outgoing.push_back((conn, Transmission::Dial));
     }
@@ -253,6 +254,7 @@ fn client(
     let config = client::Config {
         profile: Profile::Compact,
         public_key: crypto.public_key().clone(),
+        endpoints: NonZeroUsize::MIN,
         limits: client::Limits::default(),
     };
     let store = MemoryClientStorage::new(Identity {
@@ -260,7 +262,7 @@ fn client(
         server: *server.fingerprint(),
         profile: Profile::Compact,
         transport: Transport::Tcp,
-        host_port: "unused:1".into(),
+        endpoints: "unused:1".parse()?,
     });
     let machine = Client::new(config, store.load()?, Entropy::from_seed([seed; 32]))?;
     Ok(Node { machine, host: QueueHost::new(name, store, crypto) })

@@ -140,7 +140,7 @@ def read_error(packet, keys):
 class Connection:
     """A socket to the server, whose key must have the fingerprint in `address`."""
     def __init__(self, address):
-        found = re.fullmatch(r"sealpost(\+wide)?://(.+):([0-9]{1,5})/([0-9a-f]{64})", address)
+        found = re.fullmatch(r"sealpost(\+wide)?://(.+?):([0-9]{1,5})(?:,[^/]+)?/([0-9a-f]{64})", address)
         expect(found, "an address has the form sealpost://HOST:PORT/FINGERPRINT or sealpost+wide://…")
         wide, host, port, fingerprint = found.groups()
         self.id_size, self.buffer, self.server_key = 8 if wide else 2, b"", None

@@ -176,6 +176,46 @@ fn client_says_why_it_can_not_connect() {
 }
 
 #[test]
+fn client_of_several_servers_finds_the_one_that_answers() {
+    let bed = ProgramBed::new();
+    let [live, closed, wrong] = [(); 3].map(|()| ProgramBed::reusable_address());
+    let public = format!("{wrong},{closed},{live}");
+    let server = bed.serve_at(&live, &["--public-address", &public]);
+    let of_all = format!("sealpost://{public}/");
+    let address = bed.sealpostd(&["address"]).succeeded();
+    assert!(address.starts_with(&of_all), "{address}");
+    let address = address.trim_end();
+    let link = bed.sealpostd(&["invite", "create"]).succeeded();
+    assert!(link.contains(&of_all), "{link}");
+    let other = ProgramBed::new();
+    let impostor = other.serve_at(&wrong, &[]);
+
+    bed.sealpost("alice", &["register", address, ALICE]).succeeded();
+    assert_eq!(bed.sealpost("alice", &["address"]).succeeded(), format!("{address}\n"));
+    assert_eq!(bed.sealpost("alice", &["send", ALICE, "by the third"]).sent(), "delivered");
+    let said = bed.sealpost("alice", &["doctor"]).succeeded();
+    assert!(said.contains(&format!("{live} answers")), "{said}");
+
+    let daemon = bed.start("alice", &["daemon"]);
+    let online = format!(" with {live}");
+    support::until("a session with that server", || {
+        bed.sealpost("alice", &["status"]).succeeded().contains(&online)
+    });
+    server.stop();
+    let said = bed.sealpost("alice", &["send", "--timeout", "2", ALICE, "to nobody"]).failed(3);
+    assert!(said.contains(&public), "{said}");
+    // The same server at another of its addresses.
+    impostor.stop();
+    let server = bed.serve_at(&wrong, &["--public-address", &public]);
+    let online = format!(" with {wrong}");
+    support::until("a session with that server", || {
+        bed.sealpost("alice", &["status"]).succeeded().contains(&online)
+    });
+    drop(daemon);
+    server.stop();
+}
+
+#[test]
 fn client_learns_a_new_address_of_the_same_server_only() {
     let bed = ProgramBed::new();
     let server = bed.serve(&[]);

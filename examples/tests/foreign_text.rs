@@ -65,21 +65,16 @@ impl Path {
     fn to(server: &str) -> Self {
         let server: ServerAddress = server.parse().unwrap();
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
-        let port = listener.local_addr().unwrap().port();
-        let address = ServerAddress::new(
-            Transport::Tcp,
-            server.profile(),
-            "127.0.0.1",
-            port,
-            *server.fingerprint(),
-        )
-        .unwrap();
+        let endpoints = listener.local_addr().unwrap().to_string().parse().unwrap();
+        let (profile, fingerprint) = (server.profile(), *server.fingerprint());
+        let address = ServerAddress::new(Transport::Tcp, profile, endpoints, fingerprint);
         let lies = Arc::new(AtomicBool::new(false));
         let path = Self { address: address.to_string(), lies: Arc::clone(&lies) };
         thread::spawn(move || {
             for client in listener.incoming() {
                 let client = client.unwrap();
-                let server = TcpStream::connect(("127.0.0.1", server.port())).unwrap();
+                let server =
+                    TcpStream::connect(("127.0.0.1", server.endpoints().first().port())).unwrap();
                 let (to_client, to_server) =
                     (client.try_clone().unwrap(), server.try_clone().unwrap());
                 let lies = Arc::clone(&lies);

@@ -249,7 +249,7 @@ fn ids_of_a_half_created_account_continue_from_the_clock() {
         server: *address.fingerprint(),
         profile: address.profile(),
         transport: Transport::Tcp,
-        host_port: format!("{}:{}", address.host(), address.port()),
+        endpoints: address.endpoints().clone(),
     };
     fs::create_dir(bed.path("alice")).unwrap();
     let database = bed.path("alice/client.db");

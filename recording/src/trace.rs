@@ -35,7 +35,7 @@ pub(crate) fn action(action: &Action<Server>, profile: Profile, names: &mut impl
         Action::Flow { conn, flow: Flow::Pause } => format!("pause {}", conn.0),
         Action::Flow { conn, flow: Flow::Resume } => format!("resume {}", conn.0),
         Action::Close { conn } => format!("close {}", conn.0),
-        Action::Dial { conn } => format!("dial {}", conn.0),
+        Action::Dial { conn, endpoint } => format!("dial {} at {}", conn.0, endpoint.0),
     }
 }
 

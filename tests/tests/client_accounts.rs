@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use sealpost_core::client::store::{Failure, Trust, Verification};
 use sealpost_core::client::{Command, Notice, OfflineReason, RegistrationFailure, Suspicion};
-use sealpost_core::ids::{MessageId, UserId, UserRef};
+use sealpost_core::ids::{EndpointIndex, MessageId, UserId, UserRef};
 use sealpost_core::wire::{ErrorCode, ErrorForm, Otp, Packet, Profile};
 use sealpost_storage::client::ClientStorage;
 use sealpost_tests::beds::ClientBed;
@@ -103,7 +103,10 @@ fn an_account_that_the_server_knows_is_not_registered_again() {
     fixture.bed.command(Command::Register { invitation: None });
     fixture.connect();
     fixture.grant_session(0);
-    assert_eq!(fixture.bed.take_notices(), [Notice::Online { pending: Some(0) }]);
+    assert_eq!(
+        fixture.bed.take_notices(),
+        [Notice::Online { pending: Some(0), endpoint: EndpointIndex(0) }]
+    );
     assert_eq!(fixture.receive_all(), []);
 }
 

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use sealpost_core::client::{Command, Limits, Notice, OfflineReason};
-use sealpost_core::ids::UserRef;
+use sealpost_core::ids::{EndpointIndex, UserRef};
 use sealpost_core::time::Timestamp;
 use sealpost_core::wire::{ErrorCode, ErrorForm};
 use sealpost_tests::beds::offline;
@@ -80,7 +80,7 @@ fn a_clock_that_is_a_minute_off_is_reported_in_each_session() {
             let at = fixture.now().plus_secs(secs);
             grant_session_at(&mut fixture, at);
             let notices = fixture.bed.take_notices();
-            let online = Notice::Online { pending: Some(0) };
+            let online = Notice::Online { pending: Some(0), endpoint: EndpointIndex(0) };
             let expected = [Notice::ClockOffset { secs }, online];
             assert_eq!(notices, expected[usize::from(!reported)..], "{secs} s");
         }

@@ -6,11 +6,14 @@ use sealpost_core::client::store::ClientReply;
 use sealpost_core::client::{Command, Limits, Notice, OfflineReason, Suspicion};
 use sealpost_core::crypto::{EmitError, Outcome, Part};
 use sealpost_core::frame::{Event, Misuse, StoreError};
-use sealpost_core::ids::{Ticket, UserId};
+use sealpost_core::ids::{EndpointIndex, Ticket, UserId};
 use sealpost_core::wire::{ErrorCode, ErrorForm, InReplyTo, Op};
 use sealpost_tests::beds::offline;
 use sealpost_tests::client_fixture::ClientFixture;
 use sealpost_tests::scripted_server::Request;
+
+/// The longest of the first pauses.
+const SHORT: Duration = Duration::from_millis(500);
 
 #[test]
 fn the_end_of_another_connection_ends_no_session() {
@@ -64,6 +67,65 @@ fn pauses_between_attempts_grow_and_are_short_again_after_a_session_that_lasted(
         panic!("{notices:?}");
     };
     assert!(pause <= Duration::from_millis(500));
+}
+
+/// The endpoint that the client dials, once it does. The connection can't be made.
+fn next_endpoint(fixture: &mut ClientFixture) -> EndpointIndex {
+    loop {
+        if let Some((conn, endpoint)) = fixture.bed.next_dial_to() {
+            fixture.bed.cut(conn);
+            return endpoint;
+        }
+        fixture.bed.advance_to_deadline();
+    }
+}
+
+#[test]
+fn servers_of_one_deployment_take_turns_and_are_all_tried_before_pauses_grow() {
+    let mut fixture = ClientFixture::online(Limits::default());
+    fixture.bed = fixture.bed.restart_with("a:1,b:1,c:1");
+    fixture.bed.command(Command::Connect);
+    let round = [(); 3].map(|()| next_endpoint(&mut fixture));
+    for endpoint in [0, 1, 2].map(EndpointIndex) {
+        assert!(round.contains(&endpoint), "{round:?}");
+    }
+    let pauses = fixture.bed.take_notices().into_iter().map(|notice| match notice {
+        Notice::Offline { reason: OfflineReason::Unreachable, retry_in: Some(pause) } => pause,
+        notice => panic!("{notice:?}"),
+    });
+    let pauses: Vec<_> = pauses.collect();
+    assert!(pauses.len() == 3 && pauses.iter().all(|pause| *pause <= SHORT), "{pauses:?}");
+
+    // The next one has a session, and the one after that is tried first when it is lost.
+    fixture.bed.advance_to_deadline();
+    let (conn, endpoint) = fixture.bed.next_dial_to().unwrap();
+    assert_eq!(endpoint, round[0], "the order stays");
+    fixture.conn = conn;
+    fixture.bed.opened(conn);
+    fixture.receive();
+    fixture.grant_session(0);
+    let online = Notice::Online { pending: Some(0), endpoint };
+    assert!(fixture.bed.take_notices().contains(&online));
+    fixture.bed.cut(conn);
+    assert_eq!(next_endpoint(&mut fixture), round[1]);
+}
+
+#[test]
+fn server_with_a_wrong_key_does_not_keep_the_client_from_the_others() {
+    let mut fixture = ClientFixture::with(Limits::default());
+    fixture.bed = fixture.bed.restart_with("a:1,b:1");
+    fixture.bed.command(Command::Register { invitation: None });
+    let (conn, wrong) = fixture.bed.next_dial_to().unwrap();
+    fixture.conn = conn;
+    fixture.bed.opened(conn);
+    assert_eq!(fixture.receive(), Some(Request::ServerKey));
+    fixture.server.change_key(4);
+    let key = fixture.server.server_key(fixture.now());
+    fixture.send(&key);
+    let notices = fixture.bed.take_notices();
+    assert!(matches!(notices[0], Notice::Suspicious { .. }), "{notices:?}");
+    assert_eq!(offline(&notices), Some((OfflineReason::WrongServer, true)));
+    assert_ne!(next_endpoint(&mut fixture), wrong);
 }
 
 #[test]

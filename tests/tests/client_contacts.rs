@@ -9,7 +9,7 @@ use sealpost_core::client::{
     Command, Limits, LookupFailure, Notice, SendRefusal, Suspicion, Token,
 };
 use sealpost_core::frame::StoreError;
-use sealpost_core::ids::{MessageId, UserId, UserRef};
+use sealpost_core::ids::{EndpointIndex, MessageId, UserId, UserRef};
 use sealpost_core::keys::Fingerprint;
 use sealpost_core::wire::{ErrorCode, Profile};
 use sealpost_storage::Storage;
@@ -290,7 +290,11 @@ fn a_restarted_client_names_each_offered_key_again_for_which_messages_wait() {
         assert_eq!(fixture.bed.take_notices(), [Notice::KeyChanged { phone, pinned, offered }]);
         fixture.connect();
         fixture.grant_session(0);
-        assert_eq!(fixture.bed.take_notices(), [Notice::Online { pending: Some(0) }], "once");
+        assert_eq!(
+            fixture.bed.take_notices(),
+            [Notice::Online { pending: Some(0), endpoint: EndpointIndex(0) }],
+            "once"
+        );
     }
     fixture.bed.command(Command::AcceptKey { phone, fingerprint: offered });
     fixture.bed = fixture.bed.restart();

@@ -6,7 +6,7 @@ use std::time::Duration;
 use sealpost_core::client::{
     Command, Limits, Notice, OfflineReason, OtpSource, RegistrationFailure, Suspicion,
 };
-use sealpost_core::ids::UserId;
+use sealpost_core::ids::{EndpointIndex, UserId};
 use sealpost_core::keys::Fingerprint;
 use sealpost_core::wire::{ErrorCode, ErrorForm, InReplyTo, Otp, Profile};
 use sealpost_storage::client::ClientStorage;
@@ -57,7 +57,7 @@ fn first_contact_fetches_the_key_registers_and_is_online() {
         [
             Notice::OtpRequested { source: OtpSource::InBand, ttl_secs: 300, attempts: 5 },
             Notice::Registered { user: me() },
-            Notice::Online { pending: None },
+            Notice::Online { pending: None, endpoint: EndpointIndex(0) },
         ]
     );
     let account = fixture.bed.store.inner().load().unwrap().account;
@@ -172,7 +172,7 @@ fn a_106_without_an_id_recovers_from_a_lost_201() {
     fixture.send(&resumed);
     let notices = fixture.bed.take_notices();
     assert!(notices.contains(&Notice::Registered { user: me() }));
-    assert!(notices.contains(&Notice::Online { pending: Some(3) }));
+    assert!(notices.contains(&Notice::Online { pending: Some(3), endpoint: EndpointIndex(0) }));
 }
 
 #[test]

@@ -5,6 +5,7 @@
 
 use std::fmt::Debug;
 use std::net::{IpAddr, Ipv4Addr};
+use std::num::NonZeroUsize;
 
 use sealpost_core::client::store::Snapshot;
 use sealpost_core::client::{self, Client, Command};
@@ -48,6 +49,7 @@ fn client() -> Client {
     let config = client::Config {
         profile: Profile::Compact,
         public_key: test_keys::crypto(1).public_key().clone(),
+        endpoints: NonZeroUsize::MIN,
         limits: client::Limits::default(),
     };
     let snapshot = Snapshot::new(ClientBed::phone(1), server);

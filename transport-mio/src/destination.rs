@@ -1,4 +1,4 @@
-//! Where a client finds its server.
+//! Where a client finds a server.
 
 use crate::tls::TlsClient;
 

@@ -9,7 +9,7 @@ use rustls::{AlertDescription, CertificateError};
 use crate::tls::hosts;
 
 /// Why a client could not connect to its server. The texts follow the server's `HOST:PORT` and a
-/// colon.
+/// colon; where there are several, all of them.
 #[derive(Debug, thiserror::Error)]
 pub enum DialError {
     /// The host has no address, or its addresses can't be looked up.
@@ -48,9 +48,19 @@ pub enum DialError {
     /// The server's certificate is for later, or this machine's clock is wrong.
     #[error("the server's certificate is not valid yet, or the clock of this machine is wrong")]
     NotYetValid,
+    /// What failed at an endpoint, `HOST:PORT`, one of several.
+    #[error("{0}: {1}")]
+    At(String, Box<Self>),
     /// The TLS handshake failed for another reason.
     #[error("TLS failed: {0}")]
     Tls(rustls::Error),
+}
+
+impl DialError {
+    /// Names the endpoint, where there are several.
+    pub(crate) fn at(self, host_port: String) -> Self {
+        Self::At(host_port, Box::new(self))
+    }
 }
 
 /// The addresses of a host that were tried, and why each of them failed.

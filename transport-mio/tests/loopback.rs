@@ -4,6 +4,7 @@
 use std::cell::Cell;
 use std::io::{Read, Write};
 use std::net::{SocketAddr, TcpStream};
+use std::num::NonZeroUsize;
 use std::sync::Arc;
 use std::sync::mpsc::{self, Receiver, Sender};
 use std::thread::JoinHandle;
@@ -157,13 +158,14 @@ impl TestClient {
             server: *server.public_key.fingerprint(),
             profile: PROFILE,
             transport: Transport::Tcp,
-            host_port: server.addr.to_string(),
+            endpoints: server.addr.to_string().parse().unwrap(),
         };
         let store = MemoryClientStorage::new(identity);
         let crypto = crypto(seed);
         let config = client::Config {
             profile: PROFILE,
             public_key: crypto.public_key().clone(),
+            endpoints: NonZeroUsize::MIN,
             limits: client::Limits::default(),
         };
         let entropy = Entropy::from_seed([seed; 32]);
@@ -171,7 +173,7 @@ impl TestClient {
         let (sender, outputs) = mpsc::channel();
         let host = ClientHost::new(
             &HostConfig::default(),
-            server.addr.to_string(),
+            vec![server.addr.to_string().into()],
             store,
             crypto,
             machine,

@@ -12,7 +12,7 @@ use std::time::{Duration, Instant};
 use bytes::Bytes;
 use scripted_host::{Behaviour, Order, PATIENCE, Peer, RunningHost, Seen, config, over_tls};
 use sealpost_core::frame::Flow;
-use sealpost_core::ids::ConnId;
+use sealpost_core::ids::{ConnId, EndpointIndex};
 use sealpost_mio::HostConfig;
 
 fn connect(host: &RunningHost) -> (Peer, ConnId) {
@@ -379,6 +379,26 @@ fn client_dials_talks_and_dials_again() {
         drop(stream);
         host.expect(&Seen::Closed(conn));
     }
+    host.end();
+}
+
+#[test]
+fn client_of_several_servers_dials_the_one_that_it_is_told() {
+    let nobody = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let somebody = listener.local_addr().unwrap();
+    let servers = [nobody, somebody].map(|server| server.to_string().into());
+    let host = RunningHost::dialler_of(&config(), nobody, servers.into());
+    let to = |id, endpoint| Order::DialTo(ConnId(id), EndpointIndex(endpoint));
+    host.give([to(1, 0)]);
+    host.expect(&Seen::Closed(ConnId(1)));
+    let why = host.unreachable.recv_timeout(PATIENCE).unwrap();
+    assert_eq!(why, format!("{nobody}: {nobody} refused the connection"));
+    host.give([to(2, 1)]);
+    host.expect(&Seen::Opened(ConnId(2)));
+    host.give([to(3, 2)]);
+    host.expect(&Seen::Closed(ConnId(3)));
+    drop(listener);
     host.end();
 }
 

@@ -84,6 +84,7 @@ fn status(world: &World) -> StatusResult {
         phone: world.account,
         id: Some(1),
         server: "sealposts://demo.invalid".to_owned(),
+        endpoint: None,
         fingerprint: "00".repeat(32),
         connection: world.connection.clone(),
         contacts: u64::try_from(world.contacts.len()).unwrap_or(u64::MAX),

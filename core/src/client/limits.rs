@@ -15,9 +15,10 @@ pub struct Limits {
     /// is taken for dead. A server stores what a recipient does not acknowledge within 5 s, and
     /// says so, so an honest one is much faster.
     pub ack_timeout: Duration,
-    /// Upper bound of the first pause before dialling again; it doubles with each attempt.
+    /// Upper bound of the first pause before dialling again, and of each pause until every endpoint of
+    /// the address has been tried; after each such round it doubles.
     pub redial_first: Duration,
-    /// Upper bound of that pause after many attempts.
+    /// Upper bound of the pause after many rounds.
     pub redial_max: Duration,
     /// Duration of a session after which the pauses before dialling start small again.
     pub stable_after: Duration,

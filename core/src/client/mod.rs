@@ -57,7 +57,6 @@ pub use crate::address::{InvalidAddress, ServerAddress};
 use self::alarm::Alarm;
 use self::awaits::{AwaitJob, AwaitStore};
 use self::state::account::OwnAccount;
-use self::state::backoff::Backoff;
 use self::state::contacts::Contacts;
 use self::state::drafts::Drafts;
 use self::state::goal::Goal;
@@ -68,6 +67,7 @@ use self::state::outbox::Outbox;
 use self::state::readdressing::Readdressing;
 use self::state::receipt_numbers::ReceiptNumbers;
 use self::state::rechecks::Rechecks;
+use self::state::redial::Redial;
 use self::state::sealing_queue::{SealedMessage, SealingQueue};
 use self::state::suspects::Suspects;
 use self::state::token_checks::TokenChecks;
@@ -92,8 +92,7 @@ pub struct Client {
     contacts: Contacts,
     goal: Goal,
     link: Link,
-    /// Pauses between attempts to connect.
-    redial: Backoff,
+    redial: Redial,
     token_checks: TokenChecks,
     drafts: Drafts,
     sealing: SealingQueue,
@@ -125,7 +124,7 @@ impl Client {
     pub fn new(
         config: Config,
         snapshot: Snapshot,
-        entropy: Entropy,
+        mut entropy: Entropy,
     ) -> Result<Self, InvalidLimits> {
         config.limits.validate()?;
         let Snapshot { account, contacts, former, drafts, outbox, last_message, next_receipt } =
@@ -137,7 +136,7 @@ impl Client {
             contacts: Contacts::new(contacts, former, limits.contacts),
             goal: Goal::Offline,
             link: Link::new(),
-            redial: Backoff::new(limits.redial_first, limits.redial_max),
+            redial: Redial::new(config.endpoints, limits, &mut entropy),
             token_checks: TokenChecks::new(),
             drafts: Drafts::new(drafts),
             sealing: SealingQueue::new(last_message),

@@ -6,7 +6,7 @@ use core::time::Duration;
 
 use super::store::{Content, Failure, Token, Verification};
 use crate::frame::{Misuse, StoreError};
-use crate::ids::{MessageId, Phone, UserId, UserRef};
+use crate::ids::{EndpointIndex, MessageId, Phone, UserId, UserRef};
 use crate::keys::Fingerprint;
 use crate::wire::{ErrorCode, UnknownCode, Violation};
 
@@ -18,6 +18,8 @@ pub enum Notice {
     Online {
         /// Count of items that the server holds for us; `None` for a new account, which has none.
         pending: Option<u32>,
+        /// Endpoint of the server that the session is with.
+        endpoint: EndpointIndex,
     },
     /// Every stored item has arrived; from here on delivery is live.
     CaughtUp {
@@ -272,7 +274,8 @@ pub enum OfflineReason {
     /// What arrived was not valid in the protocol, or not authentic.
     #[error("what arrived was not from the server, or not valid in the protocol")]
     Fault,
-    /// The server at this address has another key than the address says.
+    /// The server at this address has another key than the address says. If the address names
+    /// several servers, the next one is tried.
     #[error("the server's key does not match its address")]
     WrongServer,
     /// The clocks of server and host are too far apart: the client signs nothing under such a date,

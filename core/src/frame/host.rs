@@ -5,7 +5,7 @@ use bytes::Bytes;
 
 use super::{Action, Deadline, Flow, Input, Machine};
 use crate::crypto::Job;
-use crate::ids::{ConnId, Ticket};
+use crate::ids::{ConnId, EndpointIndex, Ticket};
 use crate::time::Now;
 
 /// Surroundings of a machine: sockets, a store, crypto workers and an application. There are hosts
@@ -29,8 +29,8 @@ pub trait Host<M: Machine> {
     fn flow(&mut self, conn: ConnId, flow: Flow);
     /// Closes a connection once everything queued for it has been sent ([`Action::Close`]).
     fn close(&mut self, conn: ConnId);
-    /// Opens a connection to the server ([`Action::Dial`]). A server never dials.
-    fn dial(&mut self, conn: ConnId);
+    /// Opens a connection to the server at an endpoint ([`Action::Dial`]). A server never dials.
+    fn dial(&mut self, conn: ConnId, endpoint: EndpointIndex);
     /// Sees what goes into the machine and comes out of it, to record it. Most hosts record nothing.
     fn watch(&mut self, _seen: &Seen<'_, '_, M>) {}
 }
@@ -66,7 +66,7 @@ pub fn pump<M: Machine>(
             Action::Notify(notice) => host.notify(notice),
             Action::Flow { conn, flow } => host.flow(conn, flow),
             Action::Close { conn } => host.close(conn),
-            Action::Dial { conn } => host.dial(conn),
+            Action::Dial { conn, endpoint } => host.dial(conn, endpoint),
         }
     }
     let deadline = machine.deadline();

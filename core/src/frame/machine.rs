@@ -6,7 +6,7 @@ use core::fmt;
 use bytes::Bytes;
 
 use crate::crypto::{Job, Outcome};
-use crate::ids::{ConnId, Ticket};
+use crate::ids::{ConnId, EndpointIndex, Ticket};
 use crate::time::{Mono, Now};
 
 /// A state machine that does no I/O. A host does it for the machine (see [`Host`](super::Host)).
@@ -155,11 +155,13 @@ pub enum Action<M: Machine> {
         /// Connection to close.
         conn: ConnId,
     },
-    /// Open a connection to the server. [`Event::Opened`] or [`Event::Closed`] follows. Only the
+    /// Open a connection to a server. [`Event::Opened`] or [`Event::Closed`] follows. Only the
     /// client machine dials.
     Dial {
         /// Number that the new connection gets.
         conn: ConnId,
+        /// Server to connect to, of those that the address of the deployment names.
+        endpoint: EndpointIndex,
     },
 }
 

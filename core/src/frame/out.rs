@@ -7,7 +7,7 @@ use bytes::Bytes;
 
 use super::{Action, Actions, Completed, Flow, Machine, Misuse, Slab};
 use crate::crypto::{Draft, Job, Lane, Outcome};
-use crate::ids::{ConnId, Ticket};
+use crate::ids::{ConnId, EndpointIndex, Ticket};
 
 /// Actions that are not drained yet, and the continuations of jobs (`J`) and store operations (`S`)
 /// by ticket. A continuation holds exactly what the machine needs to go on with the outcome.
@@ -43,8 +43,8 @@ impl<M: Machine, J, S> Out<M, J, S> {
         self.actions.push_back(Action::Close { conn });
     }
 
-    pub(crate) fn dial(&mut self, conn: ConnId) {
-        self.actions.push_back(Action::Dial { conn });
+    pub(crate) fn dial(&mut self, conn: ConnId, endpoint: EndpointIndex) {
+        self.actions.push_back(Action::Dial { conn, endpoint });
     }
 
     pub(crate) fn flow(&mut self, conn: ConnId, flow: Flow) {

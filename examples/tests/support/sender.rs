@@ -152,6 +152,7 @@ fn host(home: &Path) -> (ClientHost<Client, Forwarder, SqliteClientStorage>, Rec
     let config = client::Config {
         profile: identity.profile,
         public_key: key.public_key().clone(),
+        endpoints: identity.endpoints.count(),
         limits: impatient(),
     };
     let machine = Client::new(config, store.load().unwrap(), entropy().unwrap()).unwrap();
@@ -160,7 +161,7 @@ fn host(home: &Path) -> (ClientHost<Client, Forwarder, SqliteClientStorage>, Rec
     let application = Forwarder(sender);
     let host = ClientHost::new(
         &HostConfig::default(),
-        identity.host_port,
+        identity.endpoints.iter().map(|endpoint| endpoint.to_string().into()).collect(),
         store,
         crypto,
         machine,

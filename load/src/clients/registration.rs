@@ -39,7 +39,8 @@ impl Registry {
         provider: Arc<dyn Provider>,
         address: &ServerAddress,
     ) -> Result<Self, Failure> {
-        let server = (address.host(), address.port())
+        let endpoint = address.endpoints().first();
+        let server = (endpoint.host(), endpoint.port())
             .to_socket_addrs()?
             .next()
             .ok_or_else(|| Failure::new("the server's host name has no address"))?;

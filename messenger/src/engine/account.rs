@@ -11,8 +11,8 @@ use sealpost_storage::client::{Identity, Location, SqliteClientStorage};
 pub struct Account {
     /// The account's phone number and server.
     pub identity: Identity,
-    /// How to reach the server.
-    pub server: Destination,
+    /// How to reach the servers, in the order of `identity.endpoints`.
+    pub servers: Vec<Destination>,
     /// The state with which the machine starts.
     pub snapshot: Snapshot,
     /// The database, open for writing.

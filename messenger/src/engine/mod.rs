@@ -95,7 +95,7 @@ impl Engine {
     pub fn start(account: Account, entropy: Entropy, config: Config) -> Result<Self, EngineError> {
         let Account {
             identity,
-            server,
+            servers,
             snapshot,
             mut store,
             database,
@@ -113,13 +113,14 @@ impl Engine {
         let machine_config = client::Config {
             profile: identity.profile,
             public_key: public_key.clone(),
+            endpoints: identity.endpoints.count(),
             limits: Limits::default(),
         };
         let machine = Client::new(machine_config, snapshot, entropy)?;
         let (sender, outputs) = mpsc::channel();
         let host_config = HostConfig { signals: config.signals, ..HostConfig::default() };
         let forwarder = Forwarder(sender.clone());
-        let host = ClientHost::new(&host_config, server, store, crypto, machine, forwarder)?;
+        let host = ClientHost::new(&host_config, servers, store, crypto, machine, forwarder)?;
         let (files, works) = files::Files::new();
         let core = Arc::new(Core {
             handle: host.handle(),

@@ -133,7 +133,8 @@ fn log_failure<T>(done: Result<T, ApiError>, what: &'static str) {
 fn heed(core: &Core, notice: &Notice) {
     let since = clock::now();
     match notice {
-        Notice::Online { pending } => {
+        Notice::Online { pending, endpoint } => {
+            core.hub.note_endpoint(*endpoint);
             core.hub.take_unreachable();
             let waiting = Some(pending.unwrap_or(0));
             core.hub.set_connection(&Connection::Online { since, waiting });

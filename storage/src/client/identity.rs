@@ -1,6 +1,6 @@
 //! The account and the server that a client's store belongs to.
 
-use sealpost_core::address::Transport;
+use sealpost_core::address::{Endpoints, ServerAddress, Transport};
 use sealpost_core::ids::Phone;
 use sealpost_core::keys::Fingerprint;
 use sealpost_core::wire::Profile;
@@ -14,16 +14,15 @@ pub struct Identity {
     pub server: Fingerprint,
     /// Profile of the deployment: the width of its ids.
     pub profile: Profile,
-    /// What carries the packets. May change, with `host_port`.
+    /// What carries the packets. May change, with `endpoints`.
     pub transport: Transport,
-    /// Network address of the server, `HOST:PORT`. May change, with `transport`.
-    pub host_port: String,
+    /// Where the servers of the deployment can be reached. May change, with `transport`.
+    pub endpoints: Endpoints,
 }
 
 impl Identity {
-    /// Splits the network address of the server into its host, without brackets, and its port.
-    pub fn split_place(&self) -> (&str, &str) {
-        let (host, port) = self.host_port.rsplit_once(':').unwrap_or((&self.host_port, ""));
-        (host.trim_start_matches('[').trim_end_matches(']'), port)
+    /// Address of the deployment.
+    pub fn address(&self) -> ServerAddress {
+        ServerAddress::new(self.transport, self.profile, self.endpoints.clone(), self.server)
     }
 }

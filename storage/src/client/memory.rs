@@ -6,7 +6,7 @@ mod outbox;
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use sealpost_core::address::Transport;
+use sealpost_core::address::{Endpoints, Transport};
 use sealpost_core::client::store::{
     Binding, ClientOp, ClientOutcome, ClientReply, Contact, Draft, DraftId, InboxId, InboxItem,
     QueuedMessage, Snapshot, Status, Token, TokenUse, Verification,
@@ -246,7 +246,7 @@ impl ClientStorage for MemoryClientStorage {
         &mut self,
         server: &Fingerprint,
         transport: Transport,
-        host_port: &str,
+        endpoints: &Endpoints,
     ) -> Result<(), StoreError> {
         let account = &mut self.base.account;
         if account.server != *server {
@@ -254,7 +254,7 @@ impl ClientStorage for MemoryClientStorage {
         }
         self.identity.server = *server;
         self.identity.transport = transport;
-        self.identity.host_port = host_port.into();
+        self.identity.endpoints = endpoints.clone();
         Ok(())
     }
 

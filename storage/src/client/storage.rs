@@ -1,6 +1,6 @@
 //! What a client's store offers beyond [`Storage`].
 
-use sealpost_core::address::Transport;
+use sealpost_core::address::{Endpoints, Transport};
 use sealpost_core::client::store::{ClientOp, ClientOutcome, Snapshot};
 use sealpost_core::frame::StoreError;
 use sealpost_core::ids::Phone;
@@ -16,13 +16,13 @@ pub trait ClientStorage: Storage<Op = ClientOp, Outcome = ClientOutcome> {
     /// Returns the account and the server that the store was created for.
     fn identity(&self) -> Result<Identity, StoreError>;
 
-    /// Records that the same server is reached in another way. `host_port` is `HOST:PORT`. If it has
-    /// another key, the one before and its successor are forgotten.
+    /// Records that the same deployment is reached in another way. If it has another key, the one before
+    /// and its successor are forgotten.
     fn move_server(
         &mut self,
         server: &Fingerprint,
         transport: Transport,
-        host_port: &str,
+        endpoints: &Endpoints,
     ) -> Result<(), StoreError>;
 
     /// Returns what a machine needs at its start. Contacts are in the order of their phone numbers.

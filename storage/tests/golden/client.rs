@@ -32,7 +32,7 @@ pub(crate) fn fill(path: &Path) {
         server: Fingerprint([7; 32]),
         transport: Transport::Tls,
         profile: Profile::Compact,
-        host_port: "localhost:7465".into(),
+        endpoints: "localhost:7465".parse().unwrap(),
     };
     let mut store = SqliteClientStorage::create(path, &identity).unwrap();
     let binding = |id, key| Binding { user: user(id), public_key: public_key(key) };

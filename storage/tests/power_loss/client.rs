@@ -80,7 +80,11 @@ impl Subject for Client {
         match random.below(6) {
             0 => {
                 let server = *public_key(random.pick(&[1, 2])).fingerprint();
-                store.move_server(&server, random.pick(TRANSPORTS), random.pick(HOSTS))
+                store.move_server(
+                    &server,
+                    random.pick(TRANSPORTS),
+                    &random.pick(HOSTS).parse().unwrap(),
+                )
             }
             1 | 2 => conversations::change_own(store, random),
             3 => conversations::take_over(store),
@@ -94,7 +98,11 @@ impl Subject for Client {
                 let server = *public_key(random.pick(&[1, 2])).fingerprint();
                 model
                     .memory
-                    .move_server(&server, random.pick(TRANSPORTS), random.pick(HOSTS))
+                    .move_server(
+                        &server,
+                        random.pick(TRANSPORTS),
+                        &random.pick(HOSTS).parse().unwrap(),
+                    )
                     .unwrap();
             }
             1 | 2 => model.change_own(random),
@@ -260,11 +268,11 @@ fn identity() -> Identity {
         server: Fingerprint([7; 32]),
         profile: PROFILE,
         transport: Transport::Tcp,
-        host_port: HOSTS[0].into(),
+        endpoints: HOSTS[0].parse().unwrap(),
     }
 }
 
 const PROFILE: Profile = Profile::Compact;
 const PEERS: &[u16] = &[2, 3, 4];
 const TRANSPORTS: &[Transport] = &[Transport::Tcp, Transport::Tls];
-const HOSTS: &[&str] = &["localhost:7465", "example.org:7465"];
+const HOSTS: &[&str] = &["localhost:7465", "example.org:7465", "a.example.org:1,b.example.org:2"];

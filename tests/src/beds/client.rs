@@ -7,7 +7,7 @@ use sealpost_core::client::store::{ClientReply, Content, InboxItem};
 use sealpost_core::client::{Client, Command, Config, Limits, Notice, OfflineReason, Token};
 use sealpost_core::entropy::Entropy;
 use sealpost_core::frame::Event;
-use sealpost_core::ids::{ConnId, Phone, UserRef};
+use sealpost_core::ids::{ConnId, EndpointIndex, Phone, UserRef};
 use sealpost_core::keys::Fingerprint;
 use sealpost_core::time::Now;
 use sealpost_core::wire::{FromClient, Packet, Profile};
@@ -66,7 +66,7 @@ impl ClientBed {
             server,
             profile,
             transport: Transport::Tcp,
-            host_port: "localhost:7465".to_owned(),
+            endpoints: "localhost:7465".parse().unwrap(),
         };
         Self::on_store(Faulty::new(MemoryClientStorage::new(identity)), profile, key, limits)
     }
@@ -78,8 +78,12 @@ impl ClientBed {
         limits: Limits,
     ) -> Self {
         let crypto = crypto(key);
-        let config =
-            Config { profile, public_key: crypto.public_key().clone(), limits: limits.clone() };
+        let config = Config {
+            profile,
+            public_key: crypto.public_key().clone(),
+            endpoints: store.inner().identity().unwrap().endpoints.count(),
+            limits: limits.clone(),
+        };
         let seed = [u8::try_from(key).unwrap(); 32];
         let snapshot = store.inner().load().unwrap();
         let client = Client::new(config, snapshot, Entropy::from_seed(seed)).unwrap();
@@ -97,6 +101,16 @@ impl ClientBed {
     pub fn restart(self) -> Self {
         let ClientSetup { key, limits, tokens } = self.setup;
         Self::on_store(self.store, self.profile, key, limits).at(self.now, tokens)
+    }
+
+    /// A restarted client whose server's address has these endpoints from now on.
+    #[must_use]
+    pub fn restart_with(mut self, endpoints: &str) -> Self {
+        let mut store = self.store.inner().clone();
+        let Identity { server, transport, .. } = store.identity().unwrap();
+        store.move_server(&server, transport, &endpoints.parse().unwrap()).unwrap();
+        self.store = Faulty::new(store);
+        self.restart()
     }
 
     /// A second client with the same key and a copy of the store, offline.
@@ -123,6 +137,11 @@ impl ClientBed {
 
     /// Next connection that the client dials.
     pub fn next_dial(&mut self) -> Option<ConnId> {
+        self.next_dial_to().map(|(conn, _)| conn)
+    }
+
+    /// Next connection that the client dials, and the server that it is to lead to.
+    pub fn next_dial_to(&mut self) -> Option<(ConnId, EndpointIndex)> {
         self.recorder.dials.pop_front()
     }
 

@@ -5,7 +5,7 @@ use std::collections::{BTreeSet, VecDeque};
 use bytes::Bytes;
 use sealpost_core::crypto::Job;
 use sealpost_core::frame::{Event, Flow, Host, Seen};
-use sealpost_core::ids::{ConnId, Ticket};
+use sealpost_core::ids::{ConnId, EndpointIndex, Ticket};
 use sealpost_core::wire::{Packet, Profile};
 
 use super::machine::TestedMachine;
@@ -14,7 +14,7 @@ use crate::recorded::Watcher;
 /// Actions of a machine that no test has looked at yet.
 pub(super) struct Recorder<M: TestedMachine> {
     profile: Profile,
-    pub(super) dials: VecDeque<ConnId>,
+    pub(super) dials: VecDeque<(ConnId, EndpointIndex)>,
     pub(super) sent: VecDeque<(ConnId, Packet)>,
     /// Connections that were established, open or not.
     opened: BTreeSet<ConnId>,
@@ -115,9 +115,9 @@ impl<M: TestedMachine> Host<M> for Recorder<M> {
         assert!(self.closed.insert(conn), "closed twice");
     }
 
-    fn dial(&mut self, conn: ConnId) {
+    fn dial(&mut self, conn: ConnId, endpoint: EndpointIndex) {
         assert!(M::DIALS, "a server does not dial");
-        self.dials.push_back(conn);
+        self.dials.push_back((conn, endpoint));
     }
     fn watch(&mut self, seen: &Seen<'_, '_, M>) {
         if let Some(watcher) = &mut self.watcher {

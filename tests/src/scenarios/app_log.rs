@@ -57,7 +57,7 @@ impl AppLog {
 
     pub(super) fn record_notice(&mut self, notice: Notice) {
         match &notice {
-            Notice::Online { pending } => self.session = Some(pending.unwrap_or(0)),
+            Notice::Online { pending, .. } => self.session = Some(pending.unwrap_or(0)),
             Notice::Offline { .. } => self.session = None,
             _ => {}
         }

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use bytes::Bytes;
 use sealpost_core::crypto::{Crypto, Job};
 use sealpost_core::frame::{Flow, Host, Input, Machine, Seen, StoreError, pump};
-use sealpost_core::ids::{ConnId, Ticket};
+use sealpost_core::ids::{ConnId, EndpointIndex, Ticket};
 use sealpost_core::time::{Mono, Now, Timestamp};
 use sealpost_storage::Storage;
 
@@ -265,7 +265,7 @@ where
         self.env.close(self.host.who, conn);
     }
 
-    fn dial(&mut self, conn: ConnId) {
+    fn dial(&mut self, conn: ConnId, _: EndpointIndex) {
         self.host.actions += 1;
         self.env.dial(self.host.who, conn);
     }

@@ -152,7 +152,7 @@ impl World {
         self.handle_key_notice(client, notice);
         self.take_answer(client, notice);
         match notice {
-            Notice::Online { pending } => {
+            Notice::Online { pending, .. } => {
                 self.apps[client].online = true;
                 self.apps[client].denied = false;
                 self.apps[client].caught_up = pending.is_none();

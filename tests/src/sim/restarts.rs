@@ -1,5 +1,7 @@
 //! Starts and crashes of processes.
 
+use std::num::NonZeroUsize;
+
 use sealpost_core::client::{self, Client, Command};
 use sealpost_core::entropy::Entropy;
 use sealpost_core::frame::{Event, Input};
@@ -41,6 +43,7 @@ impl World {
                 let config = client::Config {
                     profile: self.server_config.profile,
                     public_key: node.host.crypto.public_key().clone(),
+                    endpoints: NonZeroUsize::MIN,
                     limits: self.client_limits.clone(),
                 };
                 let snapshot = node.host.disk.engine.load().unwrap();

@@ -105,9 +105,9 @@ pub(super) const fn error_state(code: ErrorCode) -> &'static str {
 
 pub(super) const fn notice_state(notice: &Notice) -> &'static str {
     match notice {
-        Notice::Online { pending: Some(0) } => "client: online, nothing pending",
-        Notice::Online { pending: Some(_) } => "client: online, something pending",
-        Notice::Online { pending: None } => "client: registered and online",
+        Notice::Online { pending: Some(0), .. } => "client: online, nothing pending",
+        Notice::Online { pending: Some(_), .. } => "client: online, something pending",
+        Notice::Online { pending: None, .. } => "client: registered and online",
         Notice::CaughtUp { .. } => "client: caught up",
         Notice::Offline { reason, .. } => offline_state(*reason),
         Notice::ServerKey { change: ServerKeyChange::Announced, .. } => {

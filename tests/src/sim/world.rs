@@ -113,7 +113,7 @@ impl World {
                 server: *server_config.server_key.fingerprint(),
                 profile: settings.profile(),
                 transport: Transport::Tcp,
-                host_port: "localhost:7465".to_owned(),
+                endpoints: "localhost:7465".parse().unwrap(),
             };
             Node::new(ProcessId::Client(index), crypto, MemoryClientStorage::new(identity))
         };

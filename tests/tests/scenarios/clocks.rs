@@ -18,7 +18,7 @@ fn a_wrong_clock_is_no_hindrance() {
         scenario.until_received(BOB, ALICE, &["hello"]);
         for device in [ALICE, BOB] {
             scenario.cut(device);
-            let back = |notice: &Notice| matches!(notice, Notice::Online { pending: Some(_) });
+            let back = |notice: &Notice| matches!(notice, Notice::Online { pending: Some(_), .. });
             scenario.until("back", |scenario| scenario.log(device).notices().iter().any(back));
         }
     });

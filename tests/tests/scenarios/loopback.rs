@@ -2,6 +2,7 @@
 //! or, for the server, in NATS JetStream, real cryptography, and a relay between each client and the
 //! server.
 
+use std::num::NonZeroUsize;
 use std::path::PathBuf;
 use std::sync::mpsc::{self, Receiver, Sender};
 use std::sync::{Arc, Mutex};
@@ -97,7 +98,7 @@ impl Loopback {
                 server: *CryptoKind::Real.public_key(0).fingerprint(),
                 profile: settings.profile(),
                 transport,
-                host_port: slot.relay.addr().to_string(),
+                endpoints: slot.relay.addr().to_string().parse().unwrap(),
             };
             SqliteClientStorage::create(&slot.path, &identity).unwrap();
             this.clients.push(slot);
@@ -205,18 +206,19 @@ impl Deployment for Loopback {
         let config = client::Config {
             profile: self.settings.profile(),
             public_key: crypto.public_key().clone(),
+            endpoints: NonZeroUsize::MIN,
             limits,
         };
         let machine = Client::new(config, store.load().unwrap(), entropy).unwrap();
         let (disk, dead) = (Disk::new(store), Arc::default());
         let host_port = slot.relay.addr().to_string();
         let server = match &self.tls {
-            None => host_port.into(),
+            None => Destination::from(host_port),
             Some(tls) => Destination::over_tls(host_port, tls.client.clone()),
         };
         let host = ClientHost::new(
             &HostConfig::default(),
-            server,
+            vec![server],
             disk.clone(),
             crypto,
             machine,

@@ -10,7 +10,7 @@ use crate::error::Error;
 use crate::reactor::{Handle, Reactor};
 use crate::threads::{HostedMachine, JobRunner, StoreHandle};
 
-/// Runs a machine that connects to one server. The machine takes commands through a [`Handle`];
+/// Runs a machine that connects to a server, or to one of several that serve the same users. The machine takes commands through a [`Handle`];
 /// its deliveries and notices go to the [`Application`].
 #[derive(Debug)]
 pub struct ClientHost<M: Machine, A, S: Storage> {
@@ -24,11 +24,11 @@ where
     A: Application<M>,
     S: Storage<Op = M::StoreOp, Outcome = M::StoreOutcome> + Send + 'static,
 {
-    /// Starts the threads. `server` is `HOST:PORT`, or a [`Destination`] over TLS. Nothing is dialled
-    /// until the machine asks for it, and the name is looked up each time.
+    /// Starts the threads. `servers` are in the order of the endpoints that the machine asks for.
+    /// Nothing is dialled until it does, and the name is looked up each time.
     pub fn new<R>(
         config: &HostConfig,
-        server: impl Into<Destination>,
+        servers: Vec<Destination>,
         store: S,
         crypto: R,
         machine: M,
@@ -38,7 +38,7 @@ where
         R: JobRunner,
     {
         let (mut reactor, store) = Reactor::new(config, machine, store, crypto, application)?;
-        reactor.dial_to(server.into(), config);
+        reactor.dial_to(servers, config);
         Ok(Self { reactor, store })
     }
 

@@ -140,10 +140,10 @@ impl<M: HostedMachine, A: Application<M>> Reactor<M, A> {
         Ok(())
     }
 
-    /// Dials `server` whenever the machine asks for a connection.
-    pub(crate) fn dial_to(&mut self, server: Destination, config: &HostConfig) {
+    /// Dials one of `servers` whenever the machine asks for a connection.
+    pub(crate) fn dial_to(&mut self, servers: Vec<Destination>, config: &HostConfig) {
         let inbox = Arc::clone(&self.inbox);
-        self.executor.dialler = Some(Dialler::new(server, config.dial_timeout, inbox));
+        self.executor.dialler = Some(Dialler::new(servers, config.dial_timeout, inbox));
     }
 
     pub(crate) fn handle(&self) -> Handle<M> {

@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use bytes::Bytes;
 use sealpost_core::crypto::Job;
 use sealpost_core::frame::{Event, Flow, Host, Machine, Seen};
-use sealpost_core::ids::{ConnId, Ticket};
+use sealpost_core::ids::{ConnId, EndpointIndex, Ticket};
 use sealpost_core::time::Mono;
 
 use crate::application::{Application, Control};
@@ -137,16 +137,16 @@ impl<M: HostedMachine, A: Application<M>> Host<M> for Executor<M, A> {
         }
     }
 
-    fn dial(&mut self, conn: ConnId) {
-        let started = self.dialler.as_mut().map(|dialler| dialler.dial(conn, self.now));
-        match started {
+    fn dial(&mut self, conn: ConnId, endpoint: EndpointIndex) {
+        let dialler = self.dialler.as_mut();
+        match dialler.and_then(|dialler| dialler.dial(conn, endpoint, self.now)) {
             Some(Ok(())) => {}
             Some(Err(error)) => {
                 tracing::warn!(%error, "can't dial the server");
                 self.connections.fail_dialled(conn);
             }
             None => {
-                tracing::error!("the machine asked to dial, but this host only accepts");
+                tracing::error!("the machine dials a server that this host was not given");
                 self.connections.fail_dialled(conn);
             }
         }

@@ -1,4 +1,4 @@
-//! Dials the server without blocking the reactor, name look-up and TLS handshake included.
+//! Dials servers without blocking the reactor, name look-up and TLS handshake included.
 
 use std::io::{self, Write};
 use std::net::{SocketAddr, TcpStream, ToSocketAddrs};
@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use sealpost_core::frame::Machine;
-use sealpost_core::ids::ConnId;
+use sealpost_core::ids::{ConnId, EndpointIndex};
 use sealpost_core::time::Mono;
 
 use super::race;
@@ -16,11 +16,12 @@ use crate::error::Error;
 use crate::threads::{Dialled, HostedMachine, Inbox, Mail, spawn};
 use crate::tls::{Stage, TlsClient, TlsSession};
 
-/// Dials one server. Each attempt has a thread of its own, because name look-up blocks and has no
+/// Dials one server or several. Each attempt has a thread of its own, because name look-up blocks and has no
 /// time-out.
 #[derive(Debug)]
 pub(crate) struct Dialler<M: Machine> {
-    server: Destination,
+    /// At the positions by which the machine names them.
+    servers: Vec<Destination>,
     timeout: Duration,
     inbox: Arc<Inbox<M>>,
     /// Attempts under way with their deadlines, soonest first.
@@ -28,19 +29,34 @@ pub(crate) struct Dialler<M: Machine> {
 }
 
 impl<M: HostedMachine> Dialler<M> {
-    /// Creates a dialler of `server`.
-    pub(crate) const fn new(server: Destination, timeout: Duration, inbox: Arc<Inbox<M>>) -> Self {
-        Self { server, timeout, inbox, pending: Vec::new() }
+    /// Creates a dialler of `servers`.
+    pub(crate) const fn new(
+        servers: Vec<Destination>,
+        timeout: Duration,
+        inbox: Arc<Inbox<M>>,
+    ) -> Self {
+        Self { servers, timeout, inbox, pending: Vec::new() }
     }
 
-    /// Starts an attempt. It ends with [`Mail::Dialled`], or by [`Dialler::expired`].
-    pub(crate) fn dial(&mut self, conn: ConnId, now: Mono) -> Result<(), Error> {
-        let (server, timeout, inbox) = (self.server.clone(), self.timeout, Arc::clone(&self.inbox));
-        spawn("dial", move || {
-            inbox.post(Mail::Dialled(conn, connect(&server, timeout)));
-        })?;
-        self.pending.push((now + self.timeout, conn));
-        Ok(())
+    /// Starts an attempt. It ends with [`Mail::Dialled`], or by [`Dialler::expired`]. `None` if there
+    /// is no such server.
+    pub(crate) fn dial(
+        &mut self,
+        conn: ConnId,
+        endpoint: EndpointIndex,
+        now: Mono,
+    ) -> Option<Result<(), Error>> {
+        let server = self.servers.get(endpoint.0)?.clone();
+        let (timeout, inbox) = (self.timeout, Arc::clone(&self.inbox));
+        let is_one_of_several = self.servers.len() > 1;
+        let started = spawn("dial", move || {
+            let dialled = match connect(&server, timeout) {
+                Err(error) if is_one_of_several => Err(error.at(server.host_port)),
+                dialled => dialled,
+            };
+            inbox.post(Mail::Dialled(conn, dialled));
+        });
+        Some(started.map(|_| self.pending.push((now + self.timeout, conn))))
     }
 
     /// Removes a pending attempt. Returns whether there was one.
@@ -54,7 +70,8 @@ impl<M: HostedMachine> Dialler<M> {
     /// who does not: a record of its own (RFC 8446, 5.1 and 6). No packet begins like that, and few
     /// arrivals are as short.
     pub(crate) fn lacks_tls(&self, data: &[u8]) -> bool {
-        self.server.tls.is_none() && matches!(data, [21, 3, _, 0, 2, 2, _])
+        self.servers.iter().all(|server| server.tls.is_none())
+            && matches!(data, [21, 3, _, 0, 2, 2, _])
     }
 
     /// When [`Dialler::expired`] must be called.
@@ -149,16 +166,18 @@ mod tests {
     use super::*;
 
     const SECOND: Duration = Duration::from_secs(1);
+    const FIRST: EndpointIndex = EndpointIndex(0);
 
     #[test]
     fn attempt_that_timed_out_is_no_longer_pending() {
         let poll = Poll::new().unwrap();
         let inbox = Inbox::<Server>::new(Waker::new(poll.registry(), Token(0)).unwrap());
         let nobody = "127.0.0.1:0".to_owned();
-        let mut dialler = Dialler::new(nobody.into(), 10 * SECOND, Arc::new(inbox));
+        let mut dialler = Dialler::new(vec![nobody.into()], 10 * SECOND, Arc::new(inbox));
         let start = Mono(0);
-        dialler.dial(ConnId(1), start).unwrap();
-        dialler.dial(ConnId(2), start + SECOND).unwrap();
+        dialler.dial(ConnId(1), FIRST, start).unwrap().unwrap();
+        dialler.dial(ConnId(2), FIRST, start + SECOND).unwrap().unwrap();
+        assert!(dialler.dial(ConnId(3), EndpointIndex(1), start).is_none(), "no such server");
         assert_eq!(dialler.deadline(), Some(start + 10 * SECOND));
 
         let late = start + 10 * SECOND;

@@ -15,7 +15,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use sealpost_core::crypto::{Draft, EmitError, Job, Outcome, OwnKey};
 use sealpost_core::frame::{Action, Actions, Deadline, Event, Flow, Input, Machine, StoreError};
-use sealpost_core::ids::{ConnId, Ticket};
+use sealpost_core::ids::{ConnId, EndpointIndex, Ticket};
 use sealpost_core::time::{Mono, Now, Timestamp};
 use sealpost_core::wire::{Header, Op, Profile};
 use sealpost_mio::{
@@ -50,7 +50,9 @@ pub(crate) enum Order {
     Send(ConnId, Bytes),
     Flow(ConnId, Flow),
     Close(ConnId),
+    /// To the first server.
     Dial(ConnId),
+    DialTo(ConnId, EndpointIndex),
     Store(u64, u32),
     Compute(u64),
     TickIn(Duration),
@@ -151,7 +153,8 @@ impl ScriptedMachine {
             Order::Send(conn, bytes) => Action::Send { conn, bytes },
             Order::Flow(conn, flow) => Action::Flow { conn, flow },
             Order::Close(conn) => Action::Close { conn },
-            Order::Dial(conn) => Action::Dial { conn },
+            Order::Dial(conn) => Action::Dial { conn, endpoint: EndpointIndex(0) },
+            Order::DialTo(conn, endpoint) => Action::Dial { conn, endpoint },
             Order::Store(ticket, op) => Action::Store { ticket: Ticket(ticket), op: Request(op) },
             Order::Compute(ticket) => Action::Compute { ticket: Ticket(ticket), job: job() },
             Order::Deliver(what) => Action::Deliver(what),
@@ -319,10 +322,19 @@ impl RunningHost {
 
     /// Starts a host that dials `server`, which is at `addr`.
     pub(crate) fn dialler(config: &HostConfig, addr: SocketAddr, server: Destination) -> Self {
+        Self::dialler_of(config, addr, vec![server])
+    }
+
+    /// Starts a host that dials `servers`, of which the first is at `addr`.
+    pub(crate) fn dialler_of(
+        config: &HostConfig,
+        addr: SocketAddr,
+        servers: Vec<Destination>,
+    ) -> Self {
         let (machine, seen) = ScriptedMachine::new(Behaviour::Silent);
         let (application, delivered, unreachable) = TestApplication::new();
         let host =
-            ClientHost::new(config, server, TenfoldStore, FailingRunner, machine, application);
+            ClientHost::new(config, servers, TenfoldStore, FailingRunner, machine, application);
         let host = host.unwrap();
         let handle = host.handle();
         let thread = std::thread::spawn(|| host.run());

@@ -18,18 +18,29 @@ impl Backoff {
         Self { first, max, ceiling: first }
     }
 
+    /// Draws a pause like the first one, which leaves the ceiling as it is.
+    pub(in crate::client) fn short(&self, entropy: &mut Entropy) -> Duration {
+        below(self.first, entropy)
+    }
+
     /// Draws the next pause.
     pub(in crate::client) fn next(&mut self, entropy: &mut Entropy) -> Duration {
-        let micros = u64::try_from(self.ceiling.as_micros()).unwrap_or(u64::MAX - 1);
+        let pause = below(self.ceiling, entropy);
         // Saturates because the longest pause is the embedder's choice.
         self.ceiling = self.ceiling.saturating_mul(2).min(self.max);
-        Duration::from_micros(entropy.below(micros + 1))
+        pause
     }
 
     /// Starts over with the shortest pause.
     pub(in crate::client) const fn reset(&mut self) {
         self.ceiling = self.first;
     }
+}
+
+/// Draws a duration from zero up to `ceiling`.
+fn below(ceiling: Duration, entropy: &mut Entropy) -> Duration {
+    let micros = u64::try_from(ceiling.as_micros()).unwrap_or(u64::MAX - 1);
+    Duration::from_micros(entropy.below(micros + 1))
 }
 
 #[cfg(test)]

@@ -16,6 +16,7 @@
 //! | `receipts`, `receipt_numbers` | receipts owed to others, and receipts taken |
 //! | `suspects` | items that were not authentic |
 //! | `unrecorded` | what the store has to record, until it has |
+//! | `redial` | which server is dialled next, and after which pause |
 //! | `backoff`, `count` | pauses that double, and counters that can't be released twice |
 
 pub(super) mod account;
@@ -35,6 +36,7 @@ pub(super) mod readdressing;
 pub(super) mod receipt_numbers;
 pub(super) mod receipts;
 pub(super) mod rechecks;
+pub(super) mod redial;
 pub(super) mod sealing_queue;
 pub(super) mod server_clock;
 pub(super) mod server_packet;

@@ -52,7 +52,7 @@ impl Client {
         let clock = ServerClock::told(at, self.now.mono);
         self.set_phase(Phase::Session(Session::begin(granted, clock)));
         self.alarms.arm(Alarm::Stable, self.now.mono + self.config.limits.stable_after);
-        self.out.notify(Notice::Online { pending });
+        self.out.notify(Notice::Online { pending, endpoint: self.redial.endpoint() });
         self.number_drafts();
     }
 }

@@ -34,7 +34,7 @@ impl Client {
         let Some(conn) = self.link.dial() else { return };
         self.alarms.cancel(Alarm::Redial);
         self.expect_progress();
-        self.out.dial(conn);
+        self.out.dial(conn, self.redial.next_endpoint());
     }
 
     pub(in crate::client) fn on_opened(&mut self, conn: ConnId) {

@@ -81,7 +81,12 @@ impl Client {
     fn reject_server(&mut self, offered: Fingerprint) {
         let suspicion = Suspicion::WrongServerKey { offered };
         self.out.notify(Notice::Suspicious { suspicion });
-        self.leave(OfflineReason::WrongServer);
+        // One bad endpoint must not keep the client from the good ones.
+        if self.redial.has_others() {
+            self.lose(OfflineReason::WrongServer);
+        } else {
+            self.leave(OfflineReason::WrongServer);
+        }
     }
 
     /// A 244 that arrives before the server's key is known; anybody may have written it. If it says

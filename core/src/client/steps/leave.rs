@@ -118,7 +118,7 @@ impl Client {
         }
         self.outbox.land_all();
         let retry_in = self.goal.needs_link().then(|| {
-            let pause = self.redial.next(&mut self.entropy).max(at_least);
+            let pause = self.redial.pause(&mut self.entropy).max(at_least);
             self.alarms.arm(Alarm::Redial, self.now.mono + pause);
             pause
         });

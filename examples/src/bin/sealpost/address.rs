@@ -2,7 +2,7 @@
 
 use sealpost_core::address::ServerAddress;
 use sealpost_programs::{Failure, Format, Line};
-use sealpost_storage::client::{ClientStorage, Identity};
+use sealpost_storage::client::ClientStorage;
 use serde_json::json;
 
 use crate::home::{Home, ServerKey};
@@ -19,16 +19,9 @@ pub(crate) fn address(
         None => home.look()?.identity()?,
         Some(new) => home.move_server(new, key)?,
     };
-    let address = of(&identity)?;
+    let address = identity.address();
     match format {
         Format::Json => Line::json(&json!({ "address": address.to_string() })),
         Format::Text => Line::text(address),
     }
-}
-
-/// The address of an account's server.
-pub(crate) fn of(identity: &Identity) -> Result<ServerAddress, Failure> {
-    let (host, port) = identity.split_place();
-    let Identity { transport, profile, server, .. } = *identity;
-    Ok(ServerAddress::new(transport, profile, host, port.parse()?, server)?)
 }

@@ -123,8 +123,8 @@ pub(crate) enum Task {
     /// Ask the server for a contact's key, and show the safety number, for both of you to compare on
     /// your own screens
     Verify(VerifyArgs),
-    /// Show the address of the server, or replace it after the server has moved: the new one must
-    /// have the same fingerprint. Works offline
+    /// Show the address of the server, or replace it after the server has moved, or when there are more
+    /// servers: the new one must have the same fingerprint. Works offline
     Address {
         /// New address of the same server
         #[arg(value_name = "ADDRESS")]
@@ -183,8 +183,8 @@ pub(crate) enum Task {
 #[derive(clap::Args, Debug)]
 #[command(allow_missing_positional = true, after_help = REGISTER_EXAMPLES)]
 pub(crate) struct RegisterArgs {
-    /// Address of the server, sealposts://HOST:PORT/FINGERPRINT (or without the s of TLS), or an
-    /// invitation link, which ends in #CODE; its operator has both. Other users of this machine see
+    /// Address of the server, sealposts://HOST:PORT/FINGERPRINT (or without the s of TLS, or with
+    /// several HOST:PORT and commas between), or an invitation link, which ends in #CODE; its operator has both. Other users of this machine see
     /// the arguments of programs that run: pass a link with --link-file there
     #[arg(value_name = "ADDRESS|LINK", required_unless_present = "link_file")]
     pub(crate) server: Option<AddressOrLink>,

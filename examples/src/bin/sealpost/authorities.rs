@@ -1,10 +1,10 @@
-//! The certificate authorities that a client trusts with the name of its server.
+//! The certificate authorities that a client trusts with the names of its servers.
 
 use std::fs::File;
 use std::io::Read;
 use std::path::PathBuf;
 
-use sealpost_core::address::Transport;
+use sealpost_core::address::{Endpoint, Transport};
 use sealpost_mio::{Destination, TlsClient};
 use sealpost_programs::{Failure, Folder};
 use sealpost_storage::client::Identity;
@@ -23,17 +23,22 @@ impl Authorities {
         Self { named }
     }
 
-    /// How to reach the server of an account, which may be in a home.
-    pub(crate) fn destination(
+    /// How to reach the servers of an account, which may be in a home.
+    pub(crate) fn destinations(
         &self,
         home: Option<&Folder>,
         identity: &Identity,
-    ) -> Result<Destination, Failure> {
-        let host_port = identity.host_port.clone();
-        match identity.transport {
-            Transport::Tcp => Ok(host_port.into()),
-            Transport::Tls => Ok(Destination::over_tls(host_port, self.tls(home, identity)?)),
-        }
+    ) -> Result<Vec<Destination>, Failure> {
+        let destination = |endpoint: &Endpoint| {
+            let host_port = endpoint.to_string();
+            match identity.transport {
+                Transport::Tcp => Ok(host_port.into()),
+                Transport::Tls => {
+                    Ok(Destination::over_tls(host_port, self.tls(home, endpoint.host())?))
+                }
+            }
+        };
+        identity.endpoints.iter().map(destination).collect()
     }
 
     /// Keeps the named file in the home, for later commands.
@@ -44,8 +49,7 @@ impl Authorities {
         }
     }
 
-    fn tls(&self, home: Option<&Folder>, identity: &Identity) -> Result<TlsClient, Failure> {
-        let (host, _) = identity.split_place();
+    fn tls(&self, home: Option<&Folder>, host: &str) -> Result<TlsClient, Failure> {
         let kept = home.map(|home| home.file(CERTIFICATES)).filter(|file| file.exists());
         match self.named.clone().or(kept) {
             None => TlsClient::with_system_authorities(host).map_err(Failure::context(host)),

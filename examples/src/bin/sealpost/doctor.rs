@@ -62,7 +62,7 @@ fn examine(home: &Home, args: &DoctorArgs) -> Vec<Finding> {
         findings.push(examine_clock(&account, Measured::Before));
         return findings;
     }
-    let connection = connect(home, args.timeout);
+    let connection = connect(home, &identity.endpoints, args.timeout);
     // The session may have shown how far the clocks differ.
     let measured = match &connection {
         Ok(reached) if reached.has_answered() => Measured::Now,

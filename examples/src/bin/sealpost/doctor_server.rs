@@ -2,7 +2,7 @@
 
 use std::time::{Duration, Instant};
 
-use sealpost_core::address::Transport;
+use sealpost_core::address::{Endpoints, Transport};
 use sealpost_core::client::OfflineReason;
 use sealpost_messenger::api::{
     Changed, Connection, Empty, ErrorKind, ListContacts, LookUp, LookUpParams, Notification, Status,
@@ -17,6 +17,8 @@ use crate::home::Home;
 /// The connection to the server, and whether it leads there.
 pub(crate) struct Reached {
     connection: Connection,
+    /// `HOST:PORT` of the server that the session is with.
+    endpoint: Option<String>,
     proof: Proof,
 }
 
@@ -39,12 +41,17 @@ enum Proof {
 }
 
 /// How the connection to the server is, once that is known.
-pub(crate) fn connect(home: &Home, timeout: u64) -> Result<Reached, Failure> {
+pub(crate) fn connect(
+    home: &Home,
+    endpoints: &Endpoints,
+    timeout: u64,
+) -> Result<Reached, Failure> {
     let hands = Hands::take(home, subscribe_changes)?;
-    let reached = await_connection(&hands, timeout).map(|connection| {
+    let reached = await_connection(&hands, endpoints, timeout).map(|connection| {
         let is_new = hands.runs_here() || !matches!(connection, Connection::Online { .. });
         let proof = if is_new { Proof::Answer } else { ask(&hands, timeout) };
-        Reached { connection, proof }
+        let endpoint = hands.call::<Status>(&Empty {}).ok().and_then(|status| status.endpoint);
+        Reached { connection, endpoint, proof }
     });
     hands.finish()?;
     reached
@@ -67,18 +74,28 @@ fn ask(hands: &Hands, timeout: u64) -> Proof {
     }
 }
 
-fn await_connection(hands: &Hands, timeout: u64) -> Result<Connection, Failure> {
+fn await_connection(
+    hands: &Hands,
+    endpoints: &Endpoints,
+    timeout: u64,
+) -> Result<Connection, Failure> {
     let deadline = Instant::now().checked_add(Duration::from_secs(timeout));
     let mut connection =
         hands.call::<Status>(&Empty {}).map_err(|error| failure(&error))?.connection;
+    let mut untried = if hands.runs_here() { endpoints.count().get() } else { 1 };
     // At the start it is offline, and nothing was tried.
-    let mut was_tried = !hands.runs_here();
+    let mut is_attempt = !hands.runs_here();
     loop {
         match connection {
             Connection::Online { .. } => return Ok(connection),
-            Connection::Offline { .. } if was_tried => return Ok(connection),
-            Connection::Offline { .. } | Connection::Connecting { .. } => was_tried = true,
+            Connection::Offline { next_attempt: None, .. } if is_attempt => return Ok(connection),
+            Connection::Offline { .. } if is_attempt => untried -= 1,
+            Connection::Offline { .. } | Connection::Connecting { .. } => {}
         }
+        if untried == 0 {
+            return Ok(connection);
+        }
+        is_attempt = true;
         let left = deadline
             .map_or(Duration::MAX, |deadline| deadline.saturating_duration_since(Instant::now()));
         connection = loop {
@@ -95,15 +112,15 @@ pub(crate) fn examine_connection(
     identity: &Identity,
     reached: Result<Reached, Failure>,
 ) -> Vec<Finding> {
-    let place = &identity.host_port;
     let ask = "check the network and the address (sealpost address), or ask the server's operator";
-    let Reached { connection, proof } = match reached {
+    let Reached { connection, endpoint, proof } = match reached {
         Ok(reached) => reached,
         Err(error) => {
             let advice = "see the other lines";
             return vec![Check::Server.error(format_args!("not checked: {error}"), advice)];
         }
     };
+    let place = endpoint.unwrap_or_else(|| identity.endpoints.to_string());
     let reason = match connection {
         Connection::Online { .. } => {
             let certificate = (identity.transport == Transport::Tls)

@@ -160,7 +160,7 @@ impl Home {
                 found.server
             )));
         }
-        store.move_server(address.fingerprint(), address.transport(), &host_port(address))?;
+        store.move_server(address.fingerprint(), address.transport(), address.endpoints())?;
         self.authorities.keep(&folder)?;
         Ok(store.identity()?)
     }
@@ -179,11 +179,11 @@ impl Home {
         let damaged = || Failure::context(database.display());
         let identity = store.identity().map_err(damaged())?;
         let snapshot = store.load().map_err(damaged())?;
-        let server = self.authorities.destination(Some(folder), &identity)?;
+        let servers = self.authorities.destinations(Some(folder), &identity)?;
         let lock = Box::new(lock);
         let files = Some(self.folder.join(FILES));
         let database = Location::File(database);
-        Ok(Account { identity, server, snapshot, store, database, files, crypto, lock })
+        Ok(Account { identity, servers, snapshot, store, database, files, crypto, lock })
     }
 
     /// Opens or creates the database of this account. A database for another number or server is
@@ -206,12 +206,12 @@ impl Home {
         let registered = store.load()?.account.user.is_some();
         let here = Identity {
             transport: wanted.transport,
-            host_port: wanted.host_port.clone(),
+            endpoints: wanted.endpoints.clone(),
             ..found.clone()
         };
         if here == wanted {
             if found != wanted {
-                store.move_server(&wanted.server, wanted.transport, &wanted.host_port)?;
+                store.move_server(&wanted.server, wanted.transport, &wanted.endpoints)?;
             }
             if !registered {
                 // Repeated, because a crash may have happened between the two steps of creating the
@@ -305,15 +305,7 @@ pub(crate) fn identity(address: &ServerAddress, phone: Phone) -> Identity {
         server: *address.fingerprint(),
         profile: address.profile(),
         transport: address.transport(),
-        host_port: host_port(address),
-    }
-}
-
-fn host_port(address: &ServerAddress) -> String {
-    if address.host().contains(':') {
-        format!("[{}]:{}", address.host(), address.port())
-    } else {
-        format!("{}:{}", address.host(), address.port())
+        endpoints: address.endpoints().clone(),
     }
 }
 

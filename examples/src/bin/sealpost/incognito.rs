@@ -51,7 +51,7 @@ impl Incognito {
         let store = self.database.open()?;
         let (identity, snapshot) = (store.identity()?, store.load()?);
         Ok(Account {
-            server: self.authorities.destination(None, &identity)?,
+            servers: self.authorities.destinations(None, &identity)?,
             crypto: crypto(&self.provider, &self.key)?,
             database: self.database.clone(),
             files: self.files.clone(),

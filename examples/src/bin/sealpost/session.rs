@@ -5,6 +5,7 @@ use std::sync::mpsc::{self, Receiver, RecvTimeoutError, Sender};
 use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
 
+use sealpost_core::address::Endpoints;
 use sealpost_core::client::store::InboxItem;
 use sealpost_core::client::{self, Client, Command, Limits, Notice, OfflineReason};
 use sealpost_messenger::engine::server_key_changed;
@@ -20,7 +21,7 @@ pub(crate) struct Session {
     handle: Handle<Client>,
     outputs: Receiver<Output>,
     thread: Option<JoinHandle<Result<(), sealpost_mio::Error>>>,
-    host_port: String,
+    endpoints: Endpoints,
     /// Why the server could not be reached the last time.
     unreachable: RefCell<Option<String>>,
     /// The machine has not reported that failure yet.
@@ -77,26 +78,27 @@ impl Application<Client> for Forwarder {
 impl Session {
     /// Starts the client, offline.
     pub(crate) fn start(account: Account, signals: SignalHandling) -> Result<Self, Failure> {
-        let Account { identity, server, snapshot, store, crypto, lock, database: _, files: _ } =
+        let Account { identity, servers, snapshot, store, crypto, lock, database: _, files: _ } =
             account;
         let config = client::Config {
             profile: identity.profile,
             public_key: crypto.public_key().clone(),
+            endpoints: identity.endpoints.count(),
             limits: Limits::default(),
         };
         let machine = Client::new(config, snapshot, entropy()?)?;
         let (sender, outputs) = mpsc::channel();
         let host_config = HostConfig { signals, ..HostConfig::default() };
-        let host_port = identity.host_port;
+        let endpoints = identity.endpoints;
         let host =
-            ClientHost::new(&host_config, server, store, crypto, machine, Forwarder(sender))?;
+            ClientHost::new(&host_config, servers, store, crypto, machine, Forwarder(sender))?;
         let handle = host.handle();
         let thread = thread::Builder::new().name("client".into()).spawn(|| host.run())?;
         Ok(Self {
             handle,
             outputs,
             thread: Some(thread),
-            host_port,
+            endpoints,
             unreachable: RefCell::new(None),
             is_recent: Cell::new(false),
             _lock: lock,
@@ -201,7 +203,7 @@ impl Session {
     fn unreachable(&self) -> Failure {
         let reason = self.unreachable.borrow();
         let reason = reason.as_deref().unwrap_or("no connection");
-        Failure::new(format_args!("no server can be reached at {}: {reason}", self.host_port))
+        Failure::new(format_args!("no server can be reached at {}: {reason}", self.endpoints))
     }
 
     /// The failure for a server that did not answer in time, or was not there.
@@ -209,7 +211,7 @@ impl Session {
         if self.unreachable.borrow().is_some() {
             return self.unreachable();
         }
-        Failure::new(format_args!("the server at {} did not answer in time", self.host_port))
+        Failure::new(format_args!("the server at {} did not answer in time", self.endpoints))
     }
 
     /// Disconnects from the server, and waits until everything is stored.

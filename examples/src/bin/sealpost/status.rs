@@ -7,7 +7,6 @@ use sealpost_programs::{Failure, Format, Line};
 use sealpost_storage::client::{ClientStorage, OutboxCounts};
 use serde::Serialize;
 
-use crate::address;
 use crate::home::Home;
 
 /// Prints the account, and the state of its outbox.
@@ -16,10 +15,12 @@ pub(crate) fn status(home: &Home, format: Format, zone: &Zone) -> Result<(), Fai
     let identity = store.identity()?;
     let snapshot = store.load()?;
     let OutboxCounts { queued, stored, delivered, failed } = store.message_counts()?;
+    let (connection, endpoint) = session(home)?.unzip();
+    let endpoint = endpoint.flatten();
     let status = Status {
         phone: identity.phone.to_string(),
         id: snapshot.account.user.map(sealpost_core::ids::UserId::value),
-        server: address::of(&identity)?.to_string(),
+        server: identity.address().to_string(),
         fingerprint: home.public_key()?.fingerprint().to_string(),
         contacts: snapshot.contacts.len(),
         queued,
@@ -27,7 +28,8 @@ pub(crate) fn status(home: &Home, format: Format, zone: &Zone) -> Result<(), Fai
         delivered,
         failed,
         clock_offset_seconds: snapshot.account.clock_offset_secs,
-        connection: connection(home)?,
+        connection,
+        endpoint,
     };
     match format {
         Format::Json => Line::json(&status),
@@ -50,14 +52,19 @@ struct Status {
     /// That of the process that has the home; left out if none takes requests there.
     #[serde(skip_serializing_if = "Option::is_none")]
     connection: Option<Connection>,
+    /// `HOST:PORT` of the server that the session is with.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    endpoint: Option<String>,
 }
 
-/// The connection of the process that has the home, if one takes requests there.
-fn connection(home: &Home) -> Result<Option<Connection>, Failure> {
+/// The connection of the process that has the home, if one takes requests there, and the server that
+/// it is with.
+fn session(home: &Home) -> Result<Option<(Connection, Option<String>)>, Failure> {
     let Some(stream) = home.connect()? else { return Ok(None) };
     // It may be ending, and is none then.
     let Ok((remote, _)) = Greeted::by(stream).and_then(Remote::new) else { return Ok(None) };
-    Ok(remote.call::<api::Status>(&Empty {}).ok().map(|status| status.connection))
+    let status = remote.call::<api::Status>(&Empty {}).ok();
+    Ok(status.map(|status| (status.connection, status.endpoint)))
 }
 
 impl Status {
@@ -74,20 +81,25 @@ impl Status {
             self.stored,
             self.delivered,
             self.failed,
-        ) + &self.connection.as_ref().map(|it| shown(it, zone)).unwrap_or_default()
+        ) + &self.connection.as_ref().map(|it| self.shown(it, zone)).unwrap_or_default()
     }
-}
 
-fn shown(connection: &Connection, zone: &Zone) -> String {
-    match connection {
-        Connection::Connecting { since } => {
-            format!("\nsession   connecting since {}", zone.stamp(*since))
-        }
-        Connection::Online { since, .. } => {
-            format!("\nsession   online since {}", zone.stamp(*since))
-        }
-        Connection::Offline { since, reason, .. } => {
-            format!("\nsession   offline since {}: {reason}", zone.stamp(*since))
+    fn shown(&self, connection: &Connection, zone: &Zone) -> String {
+        match connection {
+            Connection::Connecting { since } => {
+                format!("\nsession   connecting since {}", zone.stamp(*since))
+            }
+            Connection::Online { since, .. } => {
+                let with = self.endpoint.as_ref().map(|endpoint| format!(" with {endpoint}"));
+                format!(
+                    "\nsession   online since {}{}",
+                    zone.stamp(*since),
+                    with.unwrap_or_default()
+                )
+            }
+            Connection::Offline { since, reason, .. } => {
+                format!("\nsession   offline since {}: {reason}", zone.stamp(*since))
+            }
         }
     }
 }

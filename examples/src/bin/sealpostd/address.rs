@@ -2,14 +2,13 @@
 
 use std::net::{IpAddr, SocketAddr};
 
-use sealpost_core::address::{ServerAddress, Transport};
+use sealpost_core::address::{Endpoint, ServerAddress, Transport};
 use sealpost_core::keys::Fingerprint;
 use sealpost_core::wire::Profile;
 use sealpost_programs::Failure;
 
 use crate::config::{Config, PORT, Place};
 use crate::data::PublicKeys;
-use crate::offline::with_key;
 use crate::tls::Certificate;
 
 /// The address by which clients reach the server: the public one, or else the first TCP address
@@ -25,7 +24,8 @@ pub(crate) fn address(
     let own = if certificate.is_some() { Transport::Tls } else { Transport::Tcp };
     if let Some(public) = &config.public_address {
         let transport = public.transport.unwrap_or(own);
-        return Ok(ServerAddress::new(transport, profile, &public.host, public.port, fingerprint)?);
+        let endpoints = public.endpoints.clone();
+        return Ok(ServerAddress::new(transport, profile, endpoints, fingerprint));
     }
     let configured = config.listen.iter().find_map(|listen| match &listen.place {
         Place::Tcp { host, port } => Some((host.clone(), *port)),
@@ -40,22 +40,28 @@ pub(crate) fn address(
     let named = certificate.and_then(|certificate| certificate.host(&local));
     let is_any = local.parse::<IpAddr>().is_ok_and(|ip| ip.is_unspecified());
     let host = named.unwrap_or(if is_any { ANY_HOST } else { &local });
-    Ok(ServerAddress::new(own, profile, host, port, fingerprint)?)
+    let endpoints = Endpoint::new(host, port)?.into();
+    Ok(ServerAddress::new(own, profile, endpoints, fingerprint))
 }
 
 /// Logs the server's address, and the old one while both work.
 pub(crate) fn announce(address: &ServerAddress, keys: &PublicKeys) -> Result<(), Failure> {
-    if address.host() == ANY_HOST {
+    if lacks_host(address) {
         tracing::info!("{address} (put this machine's name or address in place of HOST)");
     } else {
         tracing::info!("{address}");
     }
     if keys.successor.is_some() {
-        let old = with_key(address, *keys.first.fingerprint())?;
+        let old = address.with_fingerprint(*keys.first.fingerprint());
         tracing::info!("{old} works as well, until the old key is retired");
     }
     Ok(())
 }
 
+/// Whether an address has a placeholder for its host.
+pub(crate) fn lacks_host(address: &ServerAddress) -> bool {
+    address.endpoints().first().host() == ANY_HOST
+}
+
 /// Placeholder in an address for the name by which clients reach this machine.
-pub(crate) const ANY_HOST: &str = "HOST";
+const ANY_HOST: &str = "HOST";

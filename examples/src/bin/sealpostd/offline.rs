@@ -2,13 +2,12 @@
 
 use std::io::Write;
 
-use sealpost_core::address::ServerAddress;
-use sealpost_core::keys::Fingerprint;
+use sealpost_core::address::{Endpoint, ServerAddress};
 use sealpost_core::wire::Profile;
 use sealpost_programs::{Failure, Format, Line, now, utc};
 use serde_json::json;
 
-use crate::address::ANY_HOST;
+use crate::address::lacks_host;
 use crate::data::DataFolder;
 
 /// Records the clock's time as the newest one, however far it is from the one on record.
@@ -73,7 +72,7 @@ pub(crate) fn print_address(
         if data.successor_since()?.is_none() {
             return Err(Failure::new("the server has one key only, and so one address"));
         }
-        address = with_key(&address, *data.public_key()?.fingerprint())?;
+        address = address.with_fingerprint(*data.public_key()?.fingerprint());
     }
     match format {
         Format::Json => Line::json(&json!({ "address": address.to_string() })),
@@ -81,26 +80,17 @@ pub(crate) fn print_address(
     }
 }
 
-/// The same address with another key.
-pub(crate) fn with_key(
-    address: &ServerAddress,
-    key: Fingerprint,
-) -> Result<ServerAddress, Failure> {
-    let (transport, profile) = (address.transport(), address.profile());
-    Ok(ServerAddress::new(transport, profile, address.host(), address.port(), key)?)
-}
-
-/// The address that the server saved at its last start, with another host if one is given. Tells the
+/// The address that the server saved at its last start, with another host, one only, if it is given. Tells the
 /// operator if the host is missing.
 pub(crate) fn address(data: &DataFolder, host: Option<&str>) -> Result<ServerAddress, Failure> {
     let mut address = data.address()?;
     if let Some(host) = host {
         let host = host.strip_prefix('[').and_then(|host| host.strip_suffix(']')).unwrap_or(host);
-        let (transport, profile) = (address.transport(), address.profile());
-        let (port, fingerprint) = (address.port(), *address.fingerprint());
-        address = ServerAddress::new(transport, profile, host, port, fingerprint)
+        let endpoint = Endpoint::new(host, address.endpoints().first().port())
             .map_err(Failure::context("--host"))?;
-    } else if address.host() == ANY_HOST {
+        let (transport, profile) = (address.transport(), address.profile());
+        address = ServerAddress::new(transport, profile, endpoint.into(), *address.fingerprint());
+    } else if lacks_host(&address) {
         let hint = "put this machine's name or address in place of HOST, or pass it with --host";
         // A hint that can't be printed must not keep the address from being printed.
         let _ = writeln!(std::io::stderr(), "sealpostd: {hint}");

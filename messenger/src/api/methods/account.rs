@@ -61,6 +61,10 @@ pub struct StatusResult {
     pub id: Option<u64>,
     /// Address of the server.
     pub server: String,
+    /// Host and port of the server that the session is with, one of those in the address; absent
+    /// without a session.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub endpoint: Option<String>,
     /// SHA-256 of the account's public key, in hexadecimal digits.
     pub fingerprint: String,
     /// The connection to the server.

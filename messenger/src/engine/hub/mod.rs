@@ -15,6 +15,7 @@ use std::sync::mpsc::{Sender, SyncSender};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 
 use sealpost_core::client::Notice;
+use sealpost_core::ids::EndpointIndex;
 
 use super::clock;
 use crate::api::{Changed, Connection, EndReason, Notification, ReceiveEnded};
@@ -31,6 +32,8 @@ pub(in crate::engine) struct Hub {
 #[derive(Debug)]
 struct State {
     connection: Connection,
+    /// The server of the last session.
+    endpoint: Option<EndpointIndex>,
     /// Why the server could not be reached the last time.
     unreachable: Option<String>,
     /// Whoever waits for notices. Empty once the engine has stopped.
@@ -70,6 +73,7 @@ impl Hub {
         let connection = Connection::Connecting { since: clock::now() };
         let state = State {
             connection,
+            endpoint: None,
             unreachable: None,
             watches: BTreeMap::new(),
             seats: BTreeMap::new(),
@@ -83,6 +87,17 @@ impl Hub {
 
     pub(in crate::engine) fn connection(&self) -> Connection {
         self.lock().connection.clone()
+    }
+
+    /// The server that the session is with; `None` without a session.
+    pub(in crate::engine) fn endpoint(&self) -> Option<EndpointIndex> {
+        let state = self.lock();
+        state.endpoint.filter(|_| matches!(state.connection, Connection::Online { .. }))
+    }
+
+    /// Remembers with which server a session begins.
+    pub(in crate::engine) fn note_endpoint(&self, endpoint: EndpointIndex) {
+        self.lock().endpoint = Some(endpoint);
     }
 
     /// Whether there is no session, and the client does not try to begin one.

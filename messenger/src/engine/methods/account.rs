@@ -2,10 +2,9 @@
 
 use std::sync::Arc;
 
-use sealpost_core::address::ServerAddress;
 use sealpost_core::client::{Command, Notice, OfflineReason};
 use sealpost_core::ids::UserId;
-use sealpost_storage::client::{ClientStorage, Identity, OutboxCounts};
+use sealpost_storage::client::{ClientStorage, OutboxCounts};
 
 use crate::api::{
     API_VERSION, ApiError, ConnectParams, ConnectResult, Connection, PhoneNumber, StatusResult,
@@ -25,10 +24,12 @@ impl Core {
     pub(in crate::engine) fn status(&self) -> Result<StatusResult, ApiError> {
         let (snapshot, counts) = self.read(|store| Ok((store.load()?, store.message_counts()?)))?;
         let OutboxCounts { queued, stored, delivered, failed } = counts;
+        let endpoint = self.hub.endpoint().and_then(|index| self.identity.endpoints.at(index));
         Ok(StatusResult {
             phone: PhoneNumber(self.identity.phone),
             id: snapshot.account.user.map(UserId::value),
-            server: address(&self.identity)?.to_string(),
+            server: self.identity.address().to_string(),
+            endpoint: endpoint.map(ToString::to_string),
             fingerprint: self.public_key.fingerprint().to_string(),
             connection: self.hub.connection(),
             contacts: snapshot.contacts.len() as u64,
@@ -54,9 +55,14 @@ impl Core {
         }
         let core = Arc::clone(self);
         move || {
+            let mut untried = core.identity.endpoints.count().get();
             let decided = |notice: &Notice| match notice {
                 Notice::Online { .. } => Some(()),
-                Notice::Offline { reason, .. } if *reason != OfflineReason::Requested => Some(()),
+                Notice::Offline { reason: OfflineReason::Requested, .. } => None,
+                Notice::Offline { retry_in, .. } => {
+                    untried -= 1;
+                    (retry_in.is_none() || untried == 0).then_some(())
+                }
                 _ => None,
             };
             match if is_online { Ok(()) } else { watch.until(deadline, decided) } {
@@ -66,11 +72,4 @@ impl Core {
             Ok(ConnectResult { connection: core.hub.connection() })
         }
     }
-}
-
-fn address(identity: &Identity) -> Result<ServerAddress, ApiError> {
-    let (host, port) = identity.split_place();
-    let Identity { transport, profile, server, .. } = *identity;
-    let port = port.parse().map_err(ApiError::internal)?;
-    ServerAddress::new(transport, profile, host, port, server).map_err(ApiError::internal)
 }

@@ -73,7 +73,7 @@ impl Core {
             ErrorKind::KeptForLater.error(format_args!(
                 "the server at {} did not acknowledge the message in time{why}; it is kept, and \
                  sent later",
-                self.identity.host_port
+                self.identity.endpoints
             ))
         };
         error.with_entry(journey.entry.0)

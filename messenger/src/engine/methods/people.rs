@@ -113,12 +113,15 @@ impl Core {
         self.handle.command(Command::Lookup { phone });
         let core = Arc::clone(self);
         Ok(move || {
+            let mut untried = core.identity.endpoints.count().get();
             let looked_up = watch.until(deadline, |notice| {
-                // What is known of a contact is not worth waiting for a server.
-                if let Notice::Offline { reason, retry_in } = notice
-                    && (retry_in.is_none() || is_known && *reason == OfflineReason::Unreachable)
-                {
-                    return Some(Err(core.unanswered(Vain::TimedOut)));
+                if let Notice::Offline { reason, retry_in } = notice {
+                    untried = untried.saturating_sub(1);
+                    // What is known of a contact is not worth waiting for a server.
+                    let is_unreachable = *reason == OfflineReason::Unreachable && untried == 0;
+                    if retry_in.is_none() || is_known && is_unreachable {
+                        return Some(Err(core.unanswered(Vain::TimedOut)));
+                    }
                 }
                 looked_up(phone, notice)
             });
@@ -136,7 +139,7 @@ impl Core {
                 let why = self.hub.trouble();
                 ErrorKind::Unavailable.error(format_args!(
                     "the server at {} did not answer in time{why}",
-                    self.identity.host_port
+                    self.identity.endpoints
                 ))
             }
         }

@@ -1,6 +1,6 @@
 //! The account and its contacts.
 
-use sealpost_core::address::Transport;
+use sealpost_core::address::{Endpoints, Transport};
 use sealpost_core::client::store::{Account, Binding, ClientOp, Snapshot, Verification};
 use sealpost_core::ids::{MessageId, ReceiptId};
 use sealpost_core::keys::{Fingerprint, SymmetricKey};
@@ -60,14 +60,10 @@ fn identity_never_changes_but_for_the_address<S: Subject>(store: &mut Harness<S>
     store.tell(ClientOp::SetUser(user(1)));
     for n in [1, 1, 2] {
         let (server, before) = (*public_key(n).fingerprint(), store.load().account);
-        store.store().move_server(&server, Transport::Tls, "[::1]:7").expect("the store works");
+        let endpoints: Endpoints = "[::1]:7,b.example.org:8".parse().expect("two endpoints");
+        store.store().move_server(&server, Transport::Tls, &endpoints).expect("the store works");
         let account = store.load().account;
-        let moved = Identity {
-            server,
-            transport: Transport::Tls,
-            host_port: "[::1]:7".into(),
-            ..identity()
-        };
+        let moved = Identity { server, transport: Transport::Tls, endpoints, ..identity() };
         assert_eq!(store.store().identity(), Ok(moved));
         // What was known of another key is forgotten with it.
         let expected = if before.server == server {

@@ -32,7 +32,7 @@ pub(in crate::client) fn identity() -> Identity {
         server: Fingerprint([7; 32]),
         profile: Profile::Compact,
         transport: Transport::Tcp,
-        host_port: "localhost:7465".into(),
+        endpoints: "localhost:7465".parse().expect("an endpoint"),
     }
 }
 

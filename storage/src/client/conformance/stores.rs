@@ -1,7 +1,7 @@
 //! The stores of this crate as subjects of the suite.
 
 use rusqlite::Connection;
-use sealpost_core::address::Transport;
+use sealpost_core::address::{Endpoints, Transport};
 use sealpost_core::client::store::{ClientOp, ClientOutcome, Snapshot};
 use sealpost_core::frame::StoreError;
 use sealpost_core::ids::Phone;
@@ -46,9 +46,9 @@ impl ClientStorage for SqliteBed {
         &mut self,
         server: &Fingerprint,
         transport: Transport,
-        host_port: &str,
+        endpoints: &Endpoints,
     ) -> Result<(), StoreError> {
-        self.storage_mut().move_server(server, transport, host_port)
+        self.storage_mut().move_server(server, transport, endpoints)
     }
 
     fn load(&self) -> Result<Snapshot, StoreError> {

@@ -24,7 +24,7 @@ pub use location::{Location, MemoryDatabase};
 use std::path::Path;
 
 use rusqlite::{Connection, params};
-use sealpost_core::address::Transport;
+use sealpost_core::address::{Endpoints, Transport};
 use sealpost_core::client::store::{
     Account, Binding, ClientOp, ClientOutcome, Contact, Draft, QueuedMessage, Snapshot, Status,
 };
@@ -149,13 +149,13 @@ impl ClientStorage for SqliteClientStorage {
         &mut self,
         server: &Fingerprint,
         transport: Transport,
-        host_port: &str,
+        endpoints: &Endpoints,
     ) -> Result<(), StoreError> {
         let sql = "UPDATE account SET
                        transport = ?1, host_port = ?2, server_fingerprint = ?3,
                        server_key = CASE WHEN server_fingerprint = ?3 THEN server_key END,
                        server_successor = CASE WHEN server_fingerprint = ?3 THEN server_successor END";
-        let address = (tables::transport_name(transport), host_port, server.0);
+        let address = (tables::transport_name(transport), endpoints.to_string(), server.0);
         let done = self.writer.connection.execute(sql, address);
         done.map(drop).map_err(|error| store_error(&error))
     }

@@ -1,7 +1,7 @@
 //! The tables of a client's database.
 
 use rusqlite::{Connection, Row, Transaction};
-use sealpost_core::address::Transport;
+use sealpost_core::address::{Endpoints, Transport};
 use sealpost_core::keys::Fingerprint;
 
 use super::conversations::group_schema::GROUPS;
@@ -163,9 +163,10 @@ pub(super) fn record_identity(
     let sql = "INSERT INTO account
                (only_row, phone_number, server_fingerprint, profile, transport, host_port)
                VALUES (1, ?1, ?2, ?3, ?4, ?5)";
-    let Identity { phone, server, profile, transport, host_port } = identity;
+    let Identity { phone, server, profile, transport, endpoints } = identity;
     let names = (column::profile_name(*profile), transport_name(*transport));
-    transaction.execute(sql, (phone.to_string(), server.0, names.0, names.1, host_port)).map(drop)
+    let row = (phone.to_string(), server.0, names.0, names.1, endpoints.to_string());
+    transaction.execute(sql, row).map(drop)
 }
 
 /// Returns the identity that the database belongs to.
@@ -177,7 +178,7 @@ pub(super) fn recorded_identity(connection: &Connection) -> rusqlite::Result<Ide
             server: Fingerprint(row.get(1)?),
             profile: column::profile(row, 2)?,
             transport: transport(row, 3)?,
-            host_port: row.get(4)?,
+            endpoints: endpoints(row, 4)?,
         })
     })
 }
@@ -188,6 +189,12 @@ pub(super) const fn transport_name(transport: Transport) -> &'static str {
         Transport::Tcp => "tcp",
         Transport::Tls => "tls",
     }
+}
+
+/// One `HOST:PORT` or several, with commas between.
+fn endpoints(row: &Row<'_>, column: usize) -> rusqlite::Result<Endpoints> {
+    let text: String = row.get(column)?;
+    text.parse().map_err(|_| column::Unreadable("address of the server").into())
 }
 
 fn transport(row: &Row<'_>, column: usize) -> rusqlite::Result<Transport> {

@@ -24,7 +24,7 @@ pub(super) fn identity() -> Identity {
         server: Fingerprint([7; 32]),
         profile: Profile::Wide,
         transport: Transport::Tcp,
-        host_port: "localhost:7465".into(),
+        endpoints: "localhost:7465".parse().unwrap(),
     }
 }
 

@@ -5,6 +5,7 @@ mod observer;
 mod server_packets;
 
 use std::net::{IpAddr, Ipv4Addr};
+use std::num::NonZeroUsize;
 use std::sync::OnceLock;
 use std::time::Duration;
 
@@ -65,13 +66,13 @@ impl<'a> Bed<'a> {
         let profile = if arb.byte() & 1 == 0 { Profile::Compact } else { Profile::Wide };
         let keys = keys();
         let server = *keys[0].fingerprint();
-        let (transport, host_port) = (Transport::Tcp, "localhost:7465".to_owned());
+        let endpoints = "localhost:7465".parse().expect("an endpoint");
         let store = MemoryClientStorage::new(Identity {
             phone: phone(999),
             server,
             profile,
-            transport,
-            host_port,
+            transport: Transport::Tcp,
+            endpoints,
         });
         let client = start(&store, profile);
         Self::around(arb, profile, keys, client, store, Observer::new(profile, limits()))
@@ -261,7 +262,8 @@ impl<'a> Bed<'a> {
 }
 
 fn start(store: &MemoryClientStorage, profile: Profile) -> Client {
-    let config = Config { profile, public_key: keys()[1].clone(), limits: limits() };
+    let (public_key, endpoints) = (keys()[1].clone(), NonZeroUsize::MIN);
+    let config = Config { profile, public_key, endpoints, limits: limits() };
     Client::new(
         config,
         store.load().expect("a memory store does not fail"),

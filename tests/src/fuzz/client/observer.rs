@@ -8,7 +8,7 @@ use sealpost_core::client::store::{ClientOp, ClientOutcome, ClientReply, InboxId
 use sealpost_core::client::{Client, Limits, Notice, Token};
 use sealpost_core::crypto::Job;
 use sealpost_core::frame::{Flow, Host};
-use sealpost_core::ids::{ConnId, MessageId, Phone, Ticket, UserId};
+use sealpost_core::ids::{ConnId, EndpointIndex, MessageId, Phone, Ticket, UserId};
 use sealpost_core::keys::{Fingerprint, Plaintext};
 use sealpost_core::wire::{
     FromClient, MessageHead, Op, Packet, Profile, Receipt, RequestHash, StoredAck,
@@ -293,7 +293,7 @@ impl Host<Client> for Observer {
         self.link = None;
     }
 
-    fn dial(&mut self, conn: ConnId) {
+    fn dial(&mut self, conn: ConnId, _: EndpointIndex) {
         self.actions += 1;
         assert!(self.link.is_none(), "one connection at a time");
         self.recent.clear();

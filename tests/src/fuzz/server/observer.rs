@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use bytes::Bytes;
 use sealpost_core::crypto::Job;
 use sealpost_core::frame::{Flow, Host};
-use sealpost_core::ids::{ConnId, Phone, ReceiptId, Ticket, UserId};
+use sealpost_core::ids::{ConnId, EndpointIndex, Phone, ReceiptId, Ticket, UserId};
 use sealpost_core::keys::Plaintext;
 use sealpost_core::server::limits::Limits;
 use sealpost_core::server::store::{Appended, StoreOp, StoreOutcome, StoreReply};
@@ -335,7 +335,7 @@ impl Host<Server> for Observer {
         self.connections.remove(&conn).expect("an established connection");
     }
 
-    fn dial(&mut self, _: ConnId) {
+    fn dial(&mut self, _: ConnId, _: EndpointIndex) {
         panic!("a server does not dial");
     }
 }

@@ -804,6 +804,9 @@ class StatusResult:
     """Count of contacts."""
     delivered: int
     """Count of messages that were delivered."""
+    endpoint: str | None = None
+    """Host and port of the server that the session is with, one of those in the address; absent
+    without a session."""
     failed: int
     """Count of messages that were given up."""
     fingerprint: str

@@ -4,7 +4,7 @@ use std::net::IpAddr;
 use std::path::PathBuf;
 use std::str::FromStr;
 
-use sealpost_core::address::{InvalidAddress, ServerAddress, Transport};
+use sealpost_core::address::{Endpoints, InvalidAddress, Transport};
 
 /// A place to listen: `HOST:PORT`, `unix:PATH`, `unix:PATH?mode=660` or `systemd`; with `plain:`
 /// before it, without TLS.
@@ -42,15 +42,13 @@ pub(crate) enum Encryption {
 )]
 pub(crate) struct NotAPlace;
 
-/// Where clients find the server: `HOST`, `HOST:PORT`, or either with `sealposts://` or
-/// `sealpost://` before it.
+/// Where clients find the server and others of its deployment: `HOST`, `HOST:PORT`, or several of
+/// them with commas between; with `sealposts://` or `sealpost://` before all of them.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct PublicAddress {
     /// `None` means that of the server itself.
     pub(crate) transport: Option<Transport>,
-    /// IPv6 without brackets.
-    pub(crate) host: String,
-    pub(crate) port: u16,
+    pub(crate) endpoints: Endpoints,
 }
 
 /// Port that Sealpost servers have by default.
@@ -115,16 +113,16 @@ impl FromStr for PublicAddress {
         let given = schemes
             .iter()
             .find_map(|(scheme, transport)| Some((text.strip_prefix(scheme)?, *transport)));
-        let (place, transport) = match given {
-            Some((place, transport)) => (place, Some(transport)),
+        let (places, transport) = match given {
+            Some((places, transport)) => (places, Some(transport)),
             None => (text, None),
         };
-        let has_port = place.rsplit_once(':').is_some_and(|(_, port)| !port.ends_with(']'));
-        let port = if has_port { String::new() } else { format!(":{PORT}") };
-        // What addresses of servers allow, with a fingerprint that nobody looks at.
-        let address: ServerAddress =
-            format!("sealpost://{place}{port}/{}", "0".repeat(64)).parse()?;
-        Ok(Self { transport, host: address.host().to_owned(), port: address.port() })
+        let endpoint = |text: &str| {
+            let has_port = text.rsplit_once(':').is_some_and(|(_, port)| !port.ends_with(']'));
+            if has_port { text.parse() } else { format!("{text}:{PORT}").parse() }
+        };
+        let endpoints = places.split(',').map(endpoint).collect::<Result<_, _>>()?;
+        Ok(Self { transport, endpoints: Endpoints::new(endpoints)? })
     }
 }
 
@@ -199,14 +197,16 @@ mod tests {
 
     #[test]
     fn public_address_has_the_usual_port_and_transport_unless_it_says_otherwise() {
-        for (text, transport, host, port) in [
-            ("chat.example.org", None, "chat.example.org", 7_465),
-            ("chat.example.org:443", None, "chat.example.org", 443),
-            ("sealposts://[2001:db8::1]", Some(Transport::Tls), "2001:db8::1", 7_465),
-            ("sealpost://[2001:db8::1]:1", Some(Transport::Tcp), "2001:db8::1", 1),
+        for (text, transport, endpoints) in [
+            ("chat.example.org", None, "chat.example.org:7465"),
+            ("chat.example.org:443", None, "chat.example.org:443"),
+            ("sealposts://[2001:db8::1]", Some(Transport::Tls), "[2001:db8::1]:7465"),
+            ("sealpost://[2001:db8::1]:1", Some(Transport::Tcp), "[2001:db8::1]:1"),
+            ("a,b:1,[::1]", None, "a:7465,b:1,[::1]:7465"),
+            ("sealposts://a,b", Some(Transport::Tls), "a:7465,b:7465"),
         ] {
-            let host = host.to_owned();
-            assert_eq!(text.parse(), Ok(PublicAddress { transport, host, port }), "{text}");
+            let endpoints = endpoints.parse().unwrap();
+            assert_eq!(text.parse(), Ok(PublicAddress { transport, endpoints }), "{text}");
         }
         for (text, error) in [
             ("", InvalidAddress::Host),
@@ -214,6 +214,10 @@ mod tests {
             ("a/b", InvalidAddress::Host),
             ("a:0", InvalidAddress::Port),
             ("http://a", InvalidAddress::Port),
+            ("a,", InvalidAddress::Host),
+            ("a, b", InvalidAddress::Host),
+            ("a,sealposts://b", InvalidAddress::Port),
+            ("a,a:7465", InvalidAddress::Endpoints),
         ] {
             assert_eq!(text.parse::<PublicAddress>(), Err(error), "{text}");
         }

@@ -36,8 +36,9 @@ pub(crate) static OPTIONS: &[Opt] = &[
         "\"chat.example.org:7465\"",
         Restart,
         "Host and port by which clients reach this server, for the address that is logged and that \
-         `sealpostd address` prints; with sealposts:// before it if a proxy ends TLS. Without it, \
-         the first address that the server listens on, or a name in the certificate",
+         `sealpostd address` prints; with sealposts:// before it if a proxy ends TLS. Of several \
+         servers with the same users and key, those of all, with commas between, up to 8. Without \
+         it, the first address that the server listens on, or a name in the certificate",
     )
     .flag("public-address")
     .unset(),
