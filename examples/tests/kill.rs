@@ -20,7 +20,10 @@ use sealpost_core::time::Timestamp;
 use sealpost_storage::client::conversations::{Body, NewCopy, NewEntry, Peer};
 use sealpost_storage::client::{ClientStorage, SqliteClientStorage};
 use support::sender::{Ledger, Sender};
-use support::{BOB, Daemon, ProgramBed, Running, numbers, numbers_from_alice, objects, until};
+use support::{
+    BOB, Daemon, ProgramBed, Running, entropy_of, numbers, numbers_from_alice, objects, seed,
+    setting, until,
+};
 
 #[test]
 fn message_that_was_kept_when_its_client_was_killed_is_sent_once_by_the_next_one() {
@@ -369,11 +372,9 @@ impl Killed {
 
 impl Moments {
     fn seeded() -> Self {
-        let seed = setting("SEALPOST_SEED").unwrap_or(u64::from(std::process::id()));
+        let seed = seed();
         println!("SEALPOST_SEED={seed}");
-        let mut bytes = [0; 32];
-        bytes[..8].copy_from_slice(&seed.to_le_bytes());
-        Self(Entropy::from_seed(bytes))
+        Self(entropy_of(seed))
     }
 
     /// Draws a phase. A server that starts or stops may be done before it is killed, which does not
@@ -395,10 +396,6 @@ impl Moments {
 /// The number of processes of each kind to kill.
 fn kills() -> u64 {
     setting("SEALPOST_KILLS").unwrap_or(10)
-}
-
-fn setting(name: &str) -> Option<u64> {
-    std::env::var(name).ok().map(|value| value.parse().unwrap())
 }
 
 /// Ignores poisoning: the panic that caused it fails the test anyway.

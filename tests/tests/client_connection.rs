@@ -89,9 +89,12 @@ fn servers_of_one_deployment_take_turns_and_are_all_tried_before_pauses_grow() {
     for endpoint in [0, 1, 2].map(EndpointIndex) {
         assert!(round.contains(&endpoint), "{round:?}");
     }
-    let pauses = fixture.bed.take_notices().into_iter().map(|notice| match notice {
-        Notice::Offline { reason: OfflineReason::Unreachable, retry_in: Some(pause) } => pause,
-        notice => panic!("{notice:?}"),
+    let pauses = fixture.bed.take_notices().into_iter().map(|notice| {
+        let Notice::Offline { reason: OfflineReason::Unreachable, retry_in: Some(pause) } = notice
+        else {
+            panic!("{notice:?}")
+        };
+        pause
     });
     let pauses: Vec<_> = pauses.collect();
     assert!(pauses.len() == 3 && pauses.iter().all(|pause| *pause <= SHORT), "{pauses:?}");
@@ -102,7 +105,6 @@ fn servers_of_one_deployment_take_turns_and_are_all_tried_before_pauses_grow() {
     assert_eq!(endpoint, round[0], "the order stays");
     fixture.conn = conn;
     fixture.bed.opened(conn);
-    fixture.receive();
     fixture.grant_session(0);
     let online = Notice::Online { pending: Some(0), endpoint };
     assert!(fixture.bed.take_notices().contains(&online));
@@ -120,6 +122,9 @@ fn server_with_a_wrong_key_does_not_keep_the_client_from_the_others() {
     fixture.bed.opened(conn);
     assert_eq!(fixture.receive(), Some(Request::ServerKey));
     fixture.server.change_key(4);
+    let key = fixture.server.server_key(fixture.now());
+    fixture.send(&key);
+    assert!(matches!(fixture.receive(), Some(Request::NamedKey(_))));
     let key = fixture.server.server_key(fixture.now());
     fixture.send(&key);
     let notices = fixture.bed.take_notices();

@@ -23,6 +23,7 @@ use std::time::{Duration, Instant};
 
 use rustix::process::{Pid, Signal, kill_process};
 use sealpost_core::client::store::{Content, ReceivedContent};
+use sealpost_core::entropy::Entropy;
 use sealpost_storage::client::{ClientStorage, HistoryEntry, SqliteClientStorage};
 use serde_json::Value;
 use tempfile::TempDir;
@@ -331,6 +332,22 @@ pub(crate) fn write_private(path: &Path, text: &str) {
     let mut options = File::options();
     options.create(true).truncate(true).write(true).mode(0o600);
     options.open(path).unwrap().write_all(text.as_bytes()).unwrap();
+}
+
+/// The number in an environment variable.
+pub(crate) fn setting(name: &str) -> Option<u64> {
+    std::env::var(name).ok().map(|value| value.parse().unwrap())
+}
+
+/// The seed of a test, from `SEALPOST_SEED` if that is set.
+pub(crate) fn seed() -> u64 {
+    setting("SEALPOST_SEED").unwrap_or(u64::from(std::process::id()))
+}
+
+pub(crate) fn entropy_of(seed: u64) -> Entropy {
+    let mut bytes = [0; 32];
+    bytes[..8].copy_from_slice(&seed.to_le_bytes());
+    Entropy::from_seed(bytes)
 }
 
 /// Waits until `holds` returns true.

@@ -5,7 +5,7 @@ use std::path::Path;
 use std::sync::mpsc::{self, Receiver, RecvTimeoutError};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread::{self, JoinHandle};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use sealpost_core::client::store::{Content, InboxItem, ReceivedContent};
 use sealpost_core::client::{self, Client, Command, Limits, Notice, Token};
@@ -41,6 +41,10 @@ pub(crate) struct Ledger {
     pub(crate) out_of_order: Option<u64>,
     /// How many numbers the client queued and then gave up.
     pub(crate) failed: usize,
+    /// The longest time without an acknowledgement while some were due.
+    pub(crate) longest_pause: Duration,
+    /// When a number was acknowledged last.
+    served_at: Option<Instant>,
     paused: bool,
     under_way: BTreeMap<MessageId, u64>,
 }
@@ -48,7 +52,12 @@ pub(crate) struct Ledger {
 impl Sender {
     /// Starts a client on a registered home that no other process uses.
     pub(crate) fn start(home: &Path, to: Phone) -> Self {
-        let (host, outputs) = host(home);
+        Self::with_limits(home, to, impatient())
+    }
+
+    /// Starts such a client with other limits.
+    pub(crate) fn with_limits(home: &Path, to: Phone, limits: Limits) -> Self {
+        let (host, outputs) = host(home, limits);
         let (handle, ledger) = (host.handle(), Arc::new(Mutex::new(Ledger::default())));
         Self {
             handle: handle.clone(),
@@ -64,6 +73,12 @@ impl Sender {
 
     pub(crate) fn ledger(&self) -> MutexGuard<'_, Ledger> {
         lock(&self.ledger)
+    }
+
+    /// Leaves the server, and connects to the next one of the address.
+    pub(crate) fn move_on(&self) {
+        self.handle.command(Command::Disconnect);
+        self.handle.command(Command::Connect);
     }
 
     /// Stops sending new messages. Those under way are still delivered.
@@ -109,7 +124,13 @@ impl Ledger {
 
     /// A message that is stored first and delivered later counts once.
     fn record_acknowledged(&mut self, ids: &[MessageId]) {
+        let before = self.acknowledged.len();
         self.acknowledged.extend(ids.iter().filter_map(|id| self.under_way.remove(id)));
+        if self.acknowledged.len() > before {
+            let now = Instant::now();
+            let pause = self.served_at.replace(now).map(|before| now - before);
+            self.longest_pause = self.longest_pause.max(pause.unwrap_or_default());
+        }
     }
 }
 
@@ -143,7 +164,10 @@ impl Application<Client> for Forwarder {
     }
 }
 
-fn host(home: &Path) -> (ClientHost<Client, Forwarder, SqliteClientStorage>, Receiver<Output>) {
+fn host(
+    home: &Path,
+    limits: Limits,
+) -> (ClientHost<Client, Forwarder, SqliteClientStorage>, Receiver<Output>) {
     let store = SqliteClientStorage::open(&home.join("client.db")).unwrap();
     let identity = store.identity().unwrap();
     let provider = CryptoName::AwsLc.provider(verify().unwrap_or_default());
@@ -153,7 +177,7 @@ fn host(home: &Path) -> (ClientHost<Client, Forwarder, SqliteClientStorage>, Rec
         profile: identity.profile,
         public_key: key.public_key().clone(),
         endpoints: identity.endpoints.count(),
-        limits: impatient(),
+        limits,
     };
     let machine = Client::new(config, store.load().unwrap(), entropy().unwrap()).unwrap();
     let crypto = runner(provider, key, SymmetricKey::from_bytes([0; 32])).unwrap();
@@ -173,7 +197,7 @@ fn host(home: &Path) -> (ClientHost<Client, Forwarder, SqliteClientStorage>, Rec
 /// Sends these contents to one recipient, from a registered home that no other process uses, and
 /// waits until the server has all of them.
 pub(crate) fn send_contents(home: &Path, to: Phone, contents: Vec<Content>) {
-    let (host, outputs) = host(home);
+    let (host, outputs) = host(home, impatient());
     let handle = host.handle();
     let running = thread::spawn(|| host.run().unwrap());
     handle.command(Command::Connect);
@@ -205,7 +229,7 @@ pub(crate) fn sign_state(home: &Path, text: &[u8]) -> Box<[u8; 256]> {
 }
 
 /// Limits with short pauses, so that a restarted server is under load again at once.
-fn impatient() -> Limits {
+pub(crate) fn impatient() -> Limits {
     let moment = Duration::from_millis(50);
     Limits {
         redial_first: moment,

@@ -45,7 +45,7 @@ pub(crate) fn address(
 }
 
 /// Logs the server's address, and the old one while both work.
-pub(crate) fn announce(address: &ServerAddress, keys: &PublicKeys) -> Result<(), Failure> {
+pub(crate) fn announce(address: &ServerAddress, keys: &PublicKeys) {
     if lacks_host(address) {
         tracing::info!("{address} (put this machine's name or address in place of HOST)");
     } else {
@@ -55,7 +55,6 @@ pub(crate) fn announce(address: &ServerAddress, keys: &PublicKeys) -> Result<(),
         let old = address.with_fingerprint(*keys.first.fingerprint());
         tracing::info!("{old} works as well, until the old key is retired");
     }
-    Ok(())
 }
 
 /// Whether an address has a placeholder for its host.

@@ -203,7 +203,7 @@ pub(crate) enum Task {
     /// Print the address that clients register with, as of the last start of the server
     Address {
         /// Host name or IP address by which clients reach this machine, in place of all that the address
-        /// has [default: public_address, or the address that the server listens on]
+        /// has [default: those of the public address, or the address that the server listens on]
         #[arg(long)]
         host: Option<String>,
         /// Print the address with the old key, while the server changes its key

@@ -94,7 +94,7 @@ pub(crate) fn serve(layers: &Layers, init: bool) -> Result<(), Failure> {
     let fingerprint = *public_keys.newest().fingerprint();
     let address = address(&config, certificate.as_ref(), profile, bound, fingerprint)?;
     certificate.map_or(Ok(()), Certificate::watch)?;
-    announce(&address, &public_keys)?;
+    announce(&address, &public_keys);
     data.write_address(&address)?;
     Line::text(format_args!("ready {local} sha256:{fingerprint}"))?;
     host.run()?;
