@@ -11,7 +11,7 @@ use sealpost_core::server::limits::Limits;
 use sealpost_core::server::store::StoreReply;
 use sealpost_core::server::{
     Command, Config, Counters, DeliveryId, DeliveryOutcome, Held, Notice, OtpChannel, OtpDelivery,
-    Reconfiguration, RegisteredPhones, Registration, Server, Stats,
+    Reconfiguration, RegisteredPhones, Registration, Server, Servers, Stats,
 };
 use sealpost_core::wire::{FromServer, Packet, Profile};
 use sealpost_storage::{Faulty, MemoryStorage, Quota};
@@ -128,6 +128,7 @@ impl ServerBed {
             profile,
             server_key,
             successor: successor.map(|successor| successor.public_key().clone()),
+            servers: Servers::One,
             otp_channel,
             registered_phones,
             registration,

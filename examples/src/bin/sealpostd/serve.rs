@@ -182,6 +182,7 @@ fn machine_config(
         profile,
         server_key: keys.first.clone(),
         successor: keys.successor.clone(),
+        servers: server::Servers::One,
         otp_channel: config.otp.route.channel(),
         registered_phones: config.registered_phones(),
         registration: config.registration.registrants(),

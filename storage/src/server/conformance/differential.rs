@@ -220,7 +220,7 @@ impl Plan {
             Self::Clock { secs } => {
                 StoreOp::RecordClock { clock: at(*secs), max_step: Duration::from_secs(10) }
             }
-            Self::Count(id) => StoreOp::Count(user(*id)),
+            Self::Count(id) => StoreOp::BeginSession(user(*id)),
             Self::Answer { owner, peers } => StoreOp::RecordAnswers {
                 owner: user(*owner),
                 peers: peers.iter().map(|peer| user(*peer)).collect(),

@@ -3,8 +3,8 @@
 use sealpost_core::ids::{UserId, UserRef};
 use sealpost_core::keys::WrappedKey;
 use sealpost_core::server::store::{
-    Appended, CreateOutcome, LookupOutcome, Page, PageLimit, Seq, Settlement, StoreOp,
-    StoreOutcome, StoreReply, User, Waiting,
+    Appended, CreateOutcome, LookupOutcome, Page, PageLimit, Seq, SessionBegun, Settlement,
+    StoreOp, StoreOutcome, StoreReply, User, Waiting,
 };
 use sealpost_core::wire::{InReplyTo, ItemId, Packet, Profile};
 
@@ -203,8 +203,8 @@ impl<S: Subject> Harness<S> {
 
     #[track_caller]
     pub(super) fn waiting(&mut self, user: UserId) -> Waiting {
-        match self.ask(StoreOp::Count(user)) {
-            StoreReply::Counted(waiting) => waiting,
+        match self.ask(StoreOp::BeginSession(user)) {
+            StoreReply::SessionBegun(begun) => begun.waiting,
             other => panic!("{other:?}"),
         }
     }
@@ -259,7 +259,8 @@ impl<S: Subject> Harness<S> {
 
 /// Returns the answer to a count of a mailbox with messages alone.
 pub(crate) fn counted(items: u32) -> StoreReply {
-    StoreReply::Counted(Waiting { items, ..Waiting::default() })
+    let waiting = Waiting { items, ..Waiting::default() };
+    StoreReply::SessionBegun(SessionBegun { waiting, place: Seq::START })
 }
 
 /// Returns the ids of items.

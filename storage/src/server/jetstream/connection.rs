@@ -37,6 +37,10 @@ impl Connection {
         Self { client, context, patience }
     }
 
+    pub(super) const fn client(&self) -> &Client {
+        &self.client
+    }
+
     pub(super) const fn context(&self) -> &Context {
         &self.context
     }
@@ -67,6 +71,14 @@ impl Connection {
     /// [`Failure::Conflict`] if one of the writes replaces another revision than the stored one.
     /// Nothing is written then.
     pub(super) async fn commit(&self, writes: &[Write]) -> Result<(), Failure> {
+        // Nothing to write is nothing to do.
+        let Some((last, others)) = writes.split_last() else { return Ok(()) };
+        self.commit_last(others, last).await.map(|_| ())
+    }
+
+    /// The same, with the write that is to be the last. Returns its revision, or that of a later
+    /// write to the same key.
+    pub(super) async fn commit_last(&self, others: &[Write], last: &Write) -> Result<u64, Failure> {
         let deadline = Instant::now() + self.patience;
         // Ids of the attempts whose outcome is unknown. One of them at most was carried out, because
         // all of them replace the same revisions.
@@ -74,10 +86,10 @@ impl Connection {
         loop {
             // The name of an inbox is unique.
             let id = self.client.new_inbox();
-            match self.publish(&id, writes).await {
+            match self.publish(&id, others, last).await {
                 Err(Failure::Unavailable(_)) if Instant::now() < deadline => unknown.push(id),
                 Err(Failure::Conflict) if !unknown.is_empty() => {
-                    return self.settle_unknown(writes, &unknown).await;
+                    return self.settle_unknown(others, last, &unknown).await;
                 }
                 outcome => return outcome,
             }
@@ -87,26 +99,22 @@ impl Connection {
 
     /// Succeeds if the conflict is with one of our own attempts, which had been carried out after
     /// all. Later transactions may have replaced some of what it wrote.
-    async fn settle_unknown(&self, writes: &[Write], attempts: &[String]) -> Result<(), Failure> {
-        for Write { key, .. } in writes {
-            let id = self.patiently(async || self.last_batch(key).await).await?;
-            if id.is_some_and(|id| attempts.contains(&id)) {
-                return Ok(());
-            }
+    async fn settle_unknown(
+        &self,
+        others: &[Write],
+        last: &Write,
+        attempts: &[String],
+    ) -> Result<u64, Failure> {
+        let slot = self.read(&last.key).await?;
+        let mut is_ours = written_by(&slot, attempts);
+        for Write { key, .. } in others {
+            is_ours = is_ours || written_by(&self.read(key).await?, attempts);
         }
-        Err(Failure::Conflict)
+        if is_ours { Ok(slot.revision) } else { Err(Failure::Conflict) }
     }
 
-    /// Id of the transaction that wrote the last message of a key.
-    async fn last_batch(&self, key: &Key) -> Result<Option<String>, Failure> {
-        let entry = self.try_read(key).await?.entry;
-        let id = entry.and_then(|entry| entry.headers.get(header::NATS_BATCH_ID).cloned());
-        Ok(id.map(|id| id.to_string()))
-    }
-
-    async fn publish(&self, id: &str, writes: &[Write]) -> Result<(), Failure> {
-        // Nothing to write is nothing to do.
-        let Some((last, others)) = writes.split_last() else { return Ok(()) };
+    async fn publish(&self, id: &str, others: &[Write], last: &Write) -> Result<u64, Failure> {
+        let count = others.len() + 1;
         for (place, write) in (1_usize..).zip(others) {
             let sent = self.client.publish_with_headers(
                 write.key.subject.clone(),
@@ -120,7 +128,7 @@ impl Connection {
                 }
             })?;
         }
-        let mut headers = last.headers(id, writes.len());
+        let mut headers = last.headers(id, count);
         headers.insert(header::NATS_BATCH_COMMIT, header::NATS_BATCH_COMMIT_FINAL);
         let subject = last.key.subject.clone();
         let answer = self.client.request_with_headers(subject, headers, last.body()).await;
@@ -132,10 +140,9 @@ impl Connection {
             | RequestErrorKind::Other => Failure::unavailable(error),
         })?;
         match serde_json::from_slice(&answer.payload) {
-            Ok(Response::Ok(Committed { count, .. })) if count == writes.len() => Ok(()),
-            Ok(Response::Ok(Committed { count, .. })) => Err(Failure::Refused(format!(
-                "it stored {count} of {} writes of a transaction",
-                writes.len()
+            Ok(Response::Ok(committed)) if committed.count == count => Ok(committed.sequence),
+            Ok(Response::Ok(Committed { count: stored, .. })) => Err(Failure::Refused(format!(
+                "it stored {stored} of {count} writes of a transaction"
             ))),
             Ok(Response::Err { error }) => Err(Failure::answered(&error)),
             Err(error) => Err(Failure::Refused(format!("unreadable answer: {error}"))),
@@ -220,8 +227,15 @@ impl Connection {
 #[derive(Deserialize)]
 struct Committed {
     #[serde(rename = "seq")]
-    _sequence: u64,
+    sequence: u64,
     count: usize,
+}
+
+/// Whether what is stored under a key was written by one of these transactions.
+fn written_by(slot: &Slot, attempts: &[String]) -> bool {
+    let headers = slot.entry.as_ref().map(|entry| &entry.headers);
+    let id = headers.and_then(|headers| headers.get(header::NATS_BATCH_ID));
+    id.is_some_and(|id| attempts.iter().any(|attempt| attempt == id.as_str()))
 }
 
 /// A record is larger than the engine takes: 1 MiB, unless the operator changed that.

@@ -159,7 +159,7 @@ impl Mailboxes<'_> {
 
 #[cfg(test)]
 mod tests {
-    use sealpost_core::server::store::{Appended, StoreOp, StoreReply};
+    use sealpost_core::server::store::{Appended, SessionBegun, StoreOp, StoreReply};
     use sealpost_core::wire::Profile;
 
     use super::*;
@@ -222,10 +222,12 @@ mod tests {
             assert_eq!(storage.delete_user(phone(2)).unwrap(), None);
 
             let undeliverable = StoreOp::Undeliverable { sender: alice, limit: 9 };
-            let (count, late) = (StoreOp::Count(alice), append(bob, alice, 2));
+            let (count, late) = (StoreOp::BeginSession(alice), append(bob, alice, 2));
             let replies = commit(&mut bed, &[undeliverable, count, late, create(2)]);
             assert_eq!(replies[0], StoreReply::Undeliverable(vec![told]), "{steps}");
-            let StoreReply::Counted(waiting) = replies[1] else { panic!() };
+            let StoreReply::SessionBegun(SessionBegun { waiting, .. }) = replies[1] else {
+                panic!()
+            };
             assert_eq!((waiting.items, waiting.undeliverable), (0, 1));
             assert_eq!(replies[2], StoreReply::Appended(vec![Appended::UnknownUser]));
             assert!(matches!(replies[3], StoreReply::Created(_)), "the number is free");

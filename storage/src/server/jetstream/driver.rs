@@ -29,6 +29,11 @@ impl Driver {
         Ok(Self { handle, stop: Some(stop), thread: Some(thread) })
     }
 
+    /// Runs a task on the driver's thread, until it ends or the driver does.
+    pub(super) fn spawn(&self, task: impl Future<Output = ()> + Send + 'static) {
+        self.handle.spawn(task);
+    }
+
     /// Runs a task on the calling thread, while the driver's thread does its input and output.
     pub(super) fn block_on<T>(&self, task: impl Future<Output = T>) -> T {
         self.handle.block_on(task)

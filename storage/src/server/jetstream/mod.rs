@@ -9,6 +9,7 @@
 //!   keeps the connection; `retry`: operations begin again where another server was faster;
 //!   `pace`: why others come to their turn; `failure`: what an error means.
 //! - `records`, `values`, `mailbox`: what is stored.
+//! - `servers`: what the servers tell each other; `recent`: what this one has written.
 //! - `accounts`, `invitations`, `mailboxes`, `append`, `expiry`, `deletion`: the operations on each;
 //!   `ops`: which request is which, and which run at once; `fill`: how full the store is.
 
@@ -36,8 +37,10 @@ mod opening;
 mod opening_tests;
 mod ops;
 mod pace;
+mod recent;
 mod records;
 mod retry;
+mod servers;
 mod slot;
 mod survey;
 #[cfg(test)]
@@ -47,7 +50,8 @@ mod tests;
 mod values;
 
 use sealpost_core::ids::{Phone, UserId};
-use sealpost_core::server::store::{StoreOp, StoreOutcome};
+use sealpost_core::server::AccountChange;
+use sealpost_core::server::store::{Elsewhere, StoreOp, StoreOutcome};
 use sealpost_core::time::Timestamp;
 use sealpost_core::wire::Profile;
 
@@ -68,6 +72,8 @@ use fill::Fill;
 use layout::Layout;
 use mailboxes::Mailboxes;
 use pace::Pace;
+use recent::Recent;
+use servers::{Listener, Servers};
 
 /// A deployment in NATS JetStream, open for reading and writing. Other servers may have it open too.
 #[derive(Debug)]
@@ -78,6 +84,8 @@ pub struct JetStreamStorage {
     quota: SharedQuota,
     fill: Fill,
     pace: Pace,
+    recent: Recent,
+    servers: Servers,
     failure: Option<String>,
     /// Dropped last: the connection needs it.
     driver: Driver,
@@ -92,14 +100,39 @@ impl JetStreamStorage {
     ) -> Result<Self, OpenJetStreamError> {
         config.validate()?;
         let driver = Driver::start()?;
+        let listener = Listener::default();
         let (connection, layout) = driver.block_on(async {
-            let connection = opening::connect(config).await?;
+            let connection = opening::connect(config, &listener).await?;
             let layout = opening::open(&connection, config, profile).await?;
             Ok::<_, OpenJetStreamError>((connection, layout))
         })?;
         let quota = SharedQuota::new(quota);
-        let (fill, pace, failure) = (Fill::default(), Pace::default(), None);
-        Ok(Self { connection, layout, profile, quota, fill, pace, failure, driver })
+        let servers = Servers::new(connection.client(), &layout.deployment, listener);
+        let (fill, pace, recent) = (Fill::default(), Pace::default(), Recent::default());
+        let failure = None;
+        Ok(Self {
+            connection,
+            layout,
+            profile,
+            quota,
+            fill,
+            pace,
+            recent,
+            servers,
+            failure,
+            driver,
+        })
+    }
+
+    /// Tells `listener` from now on what other servers do that concerns this one. It is called on a
+    /// thread of the store's, and must not wait. The first listener stays.
+    pub fn listen(
+        &self,
+        listener: impl Fn(Elsewhere) + Send + Sync + 'static,
+    ) -> Result<(), JetStreamError> {
+        let listening = self.driver.block_on(self.servers.listen(listener))?;
+        self.driver.spawn(listening);
+        Ok(())
     }
 
     /// Returns the quota, to change it while the store is in use.
@@ -119,7 +152,15 @@ impl JetStreamStorage {
         phone: Phone,
         suspension: Suspension,
     ) -> Result<SuspensionOutcome, JetStreamError> {
-        Ok(self.driver.block_on(self.accounts().set_suspension(phone, suspension))?)
+        Ok(self.driver.block_on(async {
+            let outcome = self.accounts().set_suspension(phone, suspension).await?;
+            if let (Suspension::Suspended(_), SuspensionOutcome::Changed(user)) =
+                (suspension, outcome)
+            {
+                self.servers.account_changed(user, AccountChange::Suspended).await;
+            }
+            Ok::<_, Failure>(outcome)
+        })?)
     }
 
     /// Records an invitation. Returns its id.
@@ -149,7 +190,13 @@ impl JetStreamStorage {
     ///
     /// If it fails, the account may be deleted in part: it must be repeated.
     pub fn delete_user(&self, phone: Phone) -> Result<Option<UserId>, JetStreamError> {
-        Ok(self.driver.block_on(self.mailboxes().delete_user(phone))?)
+        Ok(self.driver.block_on(async {
+            let deleted = self.mailboxes().delete_user(phone).await?;
+            if let Some(user) = deleted {
+                self.servers.account_changed(user, AccountChange::Deleted).await;
+            }
+            Ok::<_, Failure>(deleted)
+        })?)
     }
 
     fn accounts(&self) -> Accounts<'_> {
@@ -157,8 +204,9 @@ impl JetStreamStorage {
     }
 
     fn mailboxes(&self) -> Mailboxes<'_> {
-        let Self { connection, layout, profile, quota, fill, pace, .. } = self;
-        Mailboxes { connection, layout, profile: *profile, quota: quota.current(), fill, pace }
+        let Self { connection, layout, profile, quota, fill, pace, recent, servers, .. } = self;
+        let (profile, quota) = (*profile, quota.current());
+        Mailboxes { connection, layout, profile, quota, fill, pace, recent, servers }
     }
 }
 

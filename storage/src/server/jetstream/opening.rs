@@ -5,7 +5,8 @@ use async_nats::jetstream::context::{
     CreateStreamError, CreateStreamErrorKind, GetStreamErrorKind,
 };
 use async_nats::jetstream::stream::{Config as StreamConfig, DiscardPolicy, StorageType};
-use async_nats::{Client, ConnectOptions};
+use async_nats::{Client, ConnectOptions, Event};
+use sealpost_core::server::store::Elsewhere;
 use sealpost_core::wire::Profile;
 
 use super::config::{Config, Credentials, Syncing};
@@ -14,6 +15,7 @@ use super::failure::Failure;
 use super::layout::Layout;
 use super::records::{LayoutFields, LayoutRecord, Record};
 use super::retry::retried;
+use super::servers::Listener;
 use super::survey::survey;
 
 /// Why a deployment could not be opened.
@@ -91,8 +93,11 @@ impl From<Failure> for OpenJetStreamError {
 
 /// Connects to the engine, and verifies that it is new enough and, unless it is trusted, that it
 /// syncs.
-pub(super) async fn connect(config: &Config) -> Result<Connection, OpenJetStreamError> {
-    let client = connect_as(config, &config.credentials).await?;
+pub(super) async fn connect(
+    config: &Config,
+    listener: &Listener,
+) -> Result<Connection, OpenJetStreamError> {
+    let client = connect_as(config, &config.credentials, listener.clone()).await?;
     // Transactions are newer than most of the engine, and this version repairs them.
     if !client.is_server_compatible(2, 14, 0) {
         return Err(OpenJetStreamError::OldServer { found: client.server_info().version });
@@ -100,7 +105,8 @@ pub(super) async fn connect(config: &Config) -> Result<Connection, OpenJetStream
     match &config.syncing {
         Syncing::Trusted => {}
         Syncing::AskedBy(system) => {
-            survey(&connect_as(config, system).await?, config.replicas).await?;
+            survey(&connect_as(config, system, Listener::default()).await?, config.replicas)
+                .await?;
         }
     }
     Ok(Connection::new(client, config.patience))
@@ -109,8 +115,19 @@ pub(super) async fn connect(config: &Config) -> Result<Connection, OpenJetStream
 async fn connect_as(
     config: &Config,
     credentials: &Credentials,
+    listener: Listener,
 ) -> Result<Client, OpenJetStreamError> {
-    let mut options = ConnectOptions::new().name("sealpost").request_timeout(Some(ANSWER_TIMEOUT));
+    let mut options = ConnectOptions::new()
+        .name("sealpost")
+        .request_timeout(Some(ANSWER_TIMEOUT))
+        .event_callback(move |event| {
+            let listener = listener.clone();
+            async move {
+                if let Event::Connected | Event::SlowConsumer(_) = event {
+                    listener.tell(Elsewhere::Missed);
+                }
+            }
+        });
     options = match credentials {
         Credentials::None => options,
         Credentials::Password { user, password } => {

@@ -193,7 +193,7 @@ fn nothing_is_acknowledged_without_an_engine() {
     ask(bed.storage(), create(1, None));
     engine.kill(0);
     let requests = [
-        StoreOp::Count(user(1)),
+        StoreOp::BeginSession(user(1)),
         append(user(1), vec![message(Profile::Wide, user(1), user(1), 1, 20)]),
         create(2, None),
     ];
