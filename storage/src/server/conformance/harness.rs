@@ -58,9 +58,11 @@ impl<S: Subject> Harness<S> {
         self.store.as_mut().expect("open")
     }
 
+    /// The outcomes of requests, without the places of sessions, which only a shared store gives.
     pub(super) fn commit(&mut self, requests: &[StoreOp]) -> Vec<StoreOutcome> {
         let mut outcomes = Vec::new();
         self.store().commit(requests, &mut outcomes);
+        take_session_places(&mut outcomes);
         assert_eq!(outcomes.len(), requests.len(), "one outcome for each request");
         assert!(self.store().is_consistent(), "after {requests:?}");
         match self.reopening {
@@ -261,6 +263,15 @@ impl<S: Subject> Harness<S> {
 pub(crate) fn counted(items: u32) -> StoreReply {
     let waiting = Waiting { items, ..Waiting::default() };
     StoreReply::SessionBegun(SessionBegun { waiting, place: Seq::START })
+}
+
+/// Takes the places out of the answers about sessions, and returns them.
+pub(super) fn take_session_places(outcomes: &mut [StoreOutcome]) -> Vec<Seq> {
+    let place = |outcome: &mut StoreOutcome| match outcome {
+        Ok(StoreReply::SessionBegun(begun)) => Some(std::mem::take(&mut begun.place)),
+        _ => None,
+    };
+    outcomes.iter_mut().filter_map(place).collect()
 }
 
 /// Returns the ids of items.

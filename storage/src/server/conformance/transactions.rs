@@ -6,7 +6,7 @@ use sealpost_core::server::store::Appended::Stored;
 use sealpost_core::server::store::{CreateOutcome, Settlement, StoreOp, StoreReply};
 use sealpost_core::wire::{ItemId, ItemKind, Profile};
 
-use super::harness::{Case, Harness, counted};
+use super::harness::{Case, Harness, counted, take_session_places};
 use super::subject::Subject;
 use crate::conformance::{at, cases, message, phone};
 
@@ -54,6 +54,7 @@ fn outcomes_of_an_earlier_commit_are_cleared<S: Subject>(store: &mut Harness<S>)
     let user = store.create(1);
     let mut outcomes = vec![Err(StoreError::Io); 3];
     store.store().commit(&[StoreOp::BeginSession(user)], &mut outcomes);
+    take_session_places(&mut outcomes);
     assert_eq!(outcomes, [Ok(counted(0))]);
     store.store().commit(&[], &mut outcomes);
     assert_eq!(outcomes, []);

@@ -177,3 +177,167 @@ impl From<Note> for Elsewhere {
 
 /// How long a session that begins waits until the server of the one before has been told.
 const DISPLACED_WITHIN: Duration = Duration::from_secs(1);
+
+#[cfg(test)]
+mod tests {
+    use std::sync::mpsc::{Receiver, TryRecvError, channel};
+
+    use sealpost_core::server::store::{PageLimit, StoreOp, StoreReply};
+    use sealpost_core::wire::Profile;
+
+    use super::*;
+    use crate::conformance::{at, message, phone, public_key, wrapped_key};
+    use crate::server::jetstream::JetStreamStorage;
+    use crate::server::jetstream::bed::JetStreamBed;
+    use crate::server::jetstream::test_engine::TestEngine;
+    use crate::server::quota::Quota;
+    use crate::server::suspension::Suspension;
+    use crate::storage::Storage as _;
+
+    const PROFILE: Profile = Profile::Compact;
+    const PATIENCE: Duration = Duration::from_secs(20);
+
+    /// A server, and what it hears of others.
+    struct Server {
+        storage: JetStreamStorage,
+        heard: Receiver<Elsewhere>,
+    }
+
+    impl Server {
+        fn new(bed: &JetStreamBed) -> Self {
+            let (tell, heard) = channel();
+            let storage = bed.another();
+            storage.listen(move |what| tell.send(what).unwrap()).unwrap();
+            Self { storage, heard }
+        }
+
+        fn ask(&mut self, request: StoreOp) -> StoreReply {
+            let mut outcomes = Vec::new();
+            self.storage.commit(&[request], &mut outcomes);
+            outcomes.remove(0).unwrap()
+        }
+
+        fn register(&mut self, n: u16) -> UserId {
+            let (max_id, invitation) = (u64::MAX, None);
+            let (phone, public_key, aes_key) = (phone(n), public_key(n), wrapped_key(1));
+            let at = at(1);
+            self.ask(StoreOp::CreateUser { phone, public_key, aes_key, at, max_id, invitation });
+            UserId::new(n.into()).unwrap()
+        }
+
+        fn append(&mut self, to: UserId, from: UserId, id: u64) {
+            let packets = vec![message(PROFILE, from, to, id, 20)];
+            self.ask(StoreOp::Append { recipient: to, packets, at: at(2) });
+        }
+
+        fn begin_session(&mut self, user: UserId) -> Seq {
+            let StoreReply::SessionBegun(begun) = self.ask(StoreOp::BeginSession(user)) else {
+                panic!()
+            };
+            begun.place
+        }
+
+        #[track_caller]
+        fn hears(&self, what: Elsewhere) {
+            assert_eq!(self.heard.recv_timeout(PATIENCE), Ok(what));
+        }
+
+        #[track_caller]
+        fn has_heard_nothing_more(&self) {
+            assert_eq!(self.heard.try_recv(), Err(TryRecvError::Empty));
+        }
+    }
+
+    #[test]
+    fn append_is_told_to_the_server_that_has_the_owner_s_session() {
+        let Some(engine) = TestEngine::start() else { return };
+        let bed = JetStreamBed::new(&engine, PROFILE, Quota::default());
+        let [mut one, mut other] = [(); 2].map(|()| Server::new(&bed));
+        let (alice, bob) = (one.register(1), other.register(2));
+        one.append(alice, bob, 1);
+        one.append(bob, alice, 2);
+        other.hears(Elsewhere::Appended { owner: bob });
+        other.append(alice, bob, 3);
+        one.hears(Elsewhere::Appended { owner: alice });
+        // Bob moves: his mail is told to the other server from now on.
+        one.begin_session(bob);
+        other.append(bob, alice, 4);
+        one.hears(Elsewhere::Appended { owner: bob });
+    }
+
+    #[test]
+    fn session_is_told_to_the_server_of_the_one_before_it_begins() {
+        let Some(engine) = TestEngine::start() else { return };
+        let bed = JetStreamBed::new(&engine, PROFILE, Quota::default());
+        let [mut one, mut other] = [(); 2].map(|()| Server::new(&bed));
+        let alice = one.register(1);
+        let first = other.begin_session(alice);
+        assert_eq!(one.heard.try_recv(), Ok(Elsewhere::SessionBegun { user: alice, place: first }));
+        // Another one on the same server concerns nobody else.
+        let second = other.begin_session(alice);
+        assert!(second > first);
+        one.has_heard_nothing_more();
+        let third = one.begin_session(alice);
+        other.hears(Elsewhere::SessionBegun { user: alice, place: third });
+        // A server that is gone is not waited for.
+        drop(one);
+        assert!(other.begin_session(alice) > third);
+    }
+
+    #[test]
+    fn reading_a_mailbox_reveals_a_session_of_which_nothing_was_heard() {
+        let Some(engine) = TestEngine::start() else { return };
+        let bed = JetStreamBed::new(&engine, PROFILE, Quota::default());
+        let [mut one, mut other] = [(); 2].map(|()| Server::new(&bed));
+        let alice = one.register(1);
+        let limit = PageLimit { items: 1, bytes: 1 };
+        let page = StoreOp::Page { recipient: alice, after: Seq::START, limit };
+        one.ask(page.clone());
+        one.has_heard_nothing_more();
+        let place = other.begin_session(alice);
+        // The hint itself.
+        one.hears(Elsewhere::SessionBegun { user: alice, place });
+        one.ask(page.clone());
+        one.hears(Elsewhere::SessionBegun { user: alice, place });
+        other.storage.delete_user(phone(1)).unwrap();
+        let deleted = Elsewhere::AccountChanged { user: alice, change: AccountChange::Deleted };
+        one.hears(deleted);
+        one.ask(page);
+        one.hears(deleted);
+    }
+
+    #[test]
+    fn every_server_learns_of_a_suspension_and_begins_no_session() {
+        let Some(engine) = TestEngine::start() else { return };
+        let bed = JetStreamBed::new(&engine, PROFILE, Quota::default());
+        let [mut one, other] = [(); 2].map(|()| Server::new(&bed));
+        let alice = one.register(1);
+        let suspended = Suspension::Suspended(at(3));
+        other.storage.set_suspension(phone(1), suspended).unwrap();
+        let told = Elsewhere::AccountChanged { user: alice, change: AccountChange::Suspended };
+        one.hears(told);
+        other.hears(told);
+        // One that was granted just before does not begin.
+        let mut outcomes = Vec::new();
+        one.storage.commit(&[StoreOp::BeginSession(alice)], &mut outcomes);
+        assert!(outcomes[0].is_err());
+        other.storage.set_suspension(phone(1), Suspension::Active).unwrap();
+        assert!(one.begin_session(alice) > Seq::START);
+    }
+
+    #[test]
+    fn what_another_version_says_is_ignored() {
+        let Some(engine) = TestEngine::start() else { return };
+        let bed = JetStreamBed::new(&engine, PROFILE, Quota::default());
+        let [mut one, mut other] = [(); 2].map(|()| Server::new(&bed));
+        let (alice, bob) = (one.register(1), other.register(2));
+        let subject = one.storage.servers.subject(&one.storage.servers.name);
+        for body in ["", "{", r#"{"appended":{"owner":0}}"#, r#"{"greeting":{}}"#] {
+            let client = other.storage.connection.client();
+            let sent = client.publish(subject.clone(), body.into());
+            other.storage.driver.block_on(sent).unwrap();
+        }
+        other.append(alice, bob, 1);
+        one.hears(Elsewhere::Appended { owner: alice });
+    }
+}
