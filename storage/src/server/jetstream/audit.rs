@@ -34,6 +34,7 @@ impl JetStreamStorage {
             assert_eq!(user.phone.digits(), *phone);
         }
         assert_eq!(accounts.phones.len(), accounts.users.len(), "each user has one phone number");
+        assert_eq!(accounts.counters.users, accounts.users.len() as u64);
         for (id, account) in &accounts.users {
             assert!(id.value() <= accounts.counters.user && !account.closing);
             assert!(account.reconnects().is_ok() && account.aes_key().is_some());
@@ -91,7 +92,7 @@ impl JetStreamStorage {
             let id = || UserId::new(name[1].parse().unwrap()).unwrap();
             let slot = Slot { revision: entry.revision, entry: Some(entry) };
             match name[0].as_str() {
-                "layout" | "clock" | "lookups" => {}
+                "layout" | "clock" | "lookups" | "server-key" => {}
                 "counters" => accounts.counters = read(&slot),
                 "user" => drop(accounts.users.insert(id(), read(&slot))),
                 "phone" => {

@@ -1,8 +1,10 @@
 //! The connection to the engine: reads, and transactions within one stream.
 
+use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use async_nats::client::PublishErrorKind;
+use async_nats::connection::State;
 use async_nats::jetstream::response::Response;
 use async_nats::jetstream::stream::LastRawMessageErrorKind;
 use async_nats::jetstream::{self, Context};
@@ -22,6 +24,19 @@ pub(super) struct Connection {
     patience: Duration,
 }
 
+/// State of the connection to the engine, and what has passed over it since the store was opened.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Traffic {
+    /// Whether there is a connection at the moment.
+    pub is_connected: bool,
+    /// Connections after the first one.
+    pub reconnects: u64,
+    /// Bytes that the engine has sent.
+    pub received_bytes: u64,
+    /// Bytes that were sent to the engine.
+    pub sent_bytes: u64,
+}
+
 /// Messages of a stream in their order, and whether there are others behind them.
 #[derive(Debug)]
 pub(super) struct Listing {
@@ -39,6 +54,31 @@ impl Connection {
 
     pub(super) const fn context(&self) -> &Context {
         &self.context
+    }
+
+    /// Whether the server is no member of a cluster and has no streams.
+    pub(super) fn is_alone_without_streams(&self) -> bool {
+        let info = self.client.server_info();
+        !info.jetstream && info.cluster.is_none()
+    }
+
+    /// State of the connection, and what has passed over it.
+    pub(super) fn traffic(&self) -> Traffic {
+        let statistics = self.client.statistics();
+        Traffic {
+            is_connected: self.client.connection_state() == State::Connected,
+            reconnects: statistics.connects.load(Ordering::Relaxed).saturating_sub(1),
+            received_bytes: statistics.in_bytes.load(Ordering::Relaxed),
+            sent_bytes: statistics.out_bytes.load(Ordering::Relaxed),
+        }
+    }
+
+    /// Reads a key once, without patience, to see whether the engine answers.
+    pub(super) async fn probe(&self, key: &Key, within: Duration) -> Result<(), Failure> {
+        match timeout(within, self.try_read(key)).await {
+            Ok(read) => read.map(drop),
+            Err(_) => Err(Failure::Unavailable(format!("not within {} ms", within.as_millis()))),
+        }
     }
 
     /// Reads a key from the leader of its stream. One that was deposed and does not know it yet can
@@ -150,15 +190,35 @@ impl Connection {
         filter: &str,
         from: u64,
     ) -> Result<Listing, Failure> {
-        self.patiently(async || self.try_list(stream, filter, from).await).await
+        self.patiently(async || self.try_list(stream, filter, from, LISTED).await).await
     }
 
-    async fn try_list(&self, stream: &str, filter: &str, from: u64) -> Result<Listing, Failure> {
+    /// The first message that matches a filter, removals left out.
+    pub(super) async fn first(&self, stream: &str, filter: &str) -> Result<Option<Entry>, Failure> {
+        let mut next = Some(1);
+        while let Some(from) = next {
+            let listing =
+                self.patiently(async || self.try_list(stream, filter, from, 1).await).await?;
+            if let Some(entry) = listing.entries.into_iter().next() {
+                return Ok(Some(entry));
+            }
+            next = listing.next;
+        }
+        Ok(None)
+    }
+
+    async fn try_list(
+        &self,
+        stream: &str,
+        filter: &str,
+        from: u64,
+        count: u32,
+    ) -> Result<Listing, Failure> {
         let inbox = self.client.new_inbox();
         let mut answers =
             self.client.subscribe(inbox.clone()).await.map_err(Failure::unavailable)?;
         let request = serde_json::json!({
-            "seq": from.max(1), "next_by_subj": filter, "batch": LISTED, "max_bytes": LISTED_BYTES,
+            "seq": from.max(1), "next_by_subj": filter, "batch": count, "max_bytes": LISTED_BYTES,
         });
         let subject = format!("$JS.API.DIRECT.GET.{stream}");
         let request = request.to_string().into();

@@ -9,7 +9,7 @@ use super::failure::Failure;
 use super::layout::item_of;
 use super::mailbox::Mailbox;
 use super::mailboxes::Mailboxes;
-use super::records::Record;
+use super::records::{Counters, Record};
 use super::retry::retried;
 use super::slot::Value;
 use crate::server::quota::MAX_UNDELIVERABLE;
@@ -152,6 +152,12 @@ impl Mailboxes<'_> {
             if slot.entry.is_some() {
                 writes.push(key.write(slot.revision, Value::Removed));
             }
+        }
+        // The first one of them is the account, which is counted while it is there.
+        if writes.first().is_some_and(|write| write.key.subject == self.layout.user(user).subject) {
+            let (slot, counters) = self.accounts().counters().await?;
+            let counted = Counters { users: counters.users.saturating_sub(1), ..counters };
+            writes.push(self.layout.counters().write(slot.revision, counted.value()?));
         }
         self.connection.commit(&writes).await
     }

@@ -9,6 +9,7 @@
 //!   keeps the connection; `retry`: operations begin again where another server was faster;
 //!   `pace`: why others come to their turn; `failure`: what an error means.
 //! - `records`, `values`, `mailbox`: what is stored.
+//! - `inspector`: reading for the operator; `server_keys`: which servers a deployment admits.
 //! - `accounts`, `invitations`, `mailboxes`, `append`, `expiry`, `deletion`: the operations on each;
 //!   `ops`: which request is which, and which run at once; `fill`: how full the store is.
 
@@ -27,6 +28,9 @@ mod driver;
 mod expiry;
 mod failure;
 mod fill;
+mod inspector;
+#[cfg(test)]
+mod inspector_tests;
 mod invitations;
 mod layout;
 mod mailbox;
@@ -38,6 +42,7 @@ mod ops;
 mod pace;
 mod records;
 mod retry;
+mod server_keys;
 mod slot;
 mod survey;
 #[cfg(test)]
@@ -46,14 +51,19 @@ mod test_engine;
 mod tests;
 mod values;
 
+use std::sync::Arc;
+
 use sealpost_core::ids::{Phone, UserId};
 use sealpost_core::server::store::{StoreOp, StoreOutcome};
 use sealpost_core::time::Timestamp;
 use sealpost_core::wire::Profile;
 
-pub use config::{Config, Credentials, Syncing, Tls};
+pub use config::{Config, Credentials, Identity, Missing, Syncing, Tls};
+pub use connection::Traffic;
 pub use failure::JetStreamError;
+pub use inspector::{Census, JetStreamInspector};
 pub use opening::OpenJetStreamError;
+pub use server_keys::{Admission, ServerKeys};
 
 use super::invitations::{InvitationRecord, NewInvitation};
 use super::quota::{Quota, SharedQuota};
@@ -80,26 +90,68 @@ pub struct JetStreamStorage {
     pace: Pace,
     failure: Option<String>,
     /// Dropped last: the connection needs it.
-    driver: Driver,
+    driver: Arc<Driver>,
 }
 
 impl JetStreamStorage {
-    /// Opens a deployment. Creates it if there is none of that name.
+    /// Opens a deployment. If there is none of that name, `config` says what becomes of it. Without a
+    /// profile, that of the deployment is used, compact for a new one.
     pub fn open(
         config: &Config,
-        profile: Profile,
+        profile: impl Into<Option<Profile>>,
         quota: Quota,
     ) -> Result<Self, OpenJetStreamError> {
         config.validate()?;
-        let driver = Driver::start()?;
-        let (connection, layout) = driver.block_on(async {
+        let (driver, requested) = (Driver::start()?, profile.into());
+        let (connection, (layout, profile)) = driver.block_on(async {
             let connection = opening::connect(config).await?;
-            let layout = opening::open(&connection, config, profile).await?;
-            Ok::<_, OpenJetStreamError>((connection, layout))
+            let opened = opening::open(&connection, config, requested).await?;
+            Ok::<_, OpenJetStreamError>((connection, opened))
         })?;
-        let quota = SharedQuota::new(quota);
+        let inspector =
+            JetStreamInspector { connection, layout, profile, driver: Arc::new(driver) };
+        Ok(Self::over(inspector, SharedQuota::new(quota)))
+    }
+
+    /// Returns another store on the same deployment and connection, for work that would hold up the
+    /// requests of this one.
+    #[must_use]
+    pub fn another(&self) -> Self {
+        Self::over(self.inspector(), self.quota())
+    }
+
+    fn over(deployment: JetStreamInspector, quota: SharedQuota) -> Self {
+        let JetStreamInspector { connection, layout, profile, driver } = deployment;
         let (fill, pace, failure) = (Fill::default(), Pace::default(), None);
-        Ok(Self { connection, layout, profile, quota, fill, pace, failure, driver })
+        Self { connection, layout, profile, quota, fill, pace, failure, driver }
+    }
+
+    /// Returns what reads the same deployment, over the same connection.
+    pub fn inspector(&self) -> JetStreamInspector {
+        let Self { connection, layout, profile, driver, .. } = self;
+        let (connection, layout, driver) = (connection.clone(), layout.clone(), Arc::clone(driver));
+        JetStreamInspector { connection, layout, profile: *profile, driver }
+    }
+
+    /// Returns the profile of the deployment: the width of its ids.
+    pub const fn profile(&self) -> Profile {
+        self.profile
+    }
+
+    /// Returns the keys that the deployment's servers have; `None` before the first server.
+    pub fn server_keys(&self) -> Result<Option<ServerKeys>, JetStreamError> {
+        Ok(self.driver.block_on(self.accounts().server_keys())?)
+    }
+
+    /// Decides whether a server with these keys may serve the deployment, and records them if it is
+    /// the first server, or the first one that changes the key.
+    pub fn admit(&self, keys: ServerKeys) -> Result<Admission, JetStreamError> {
+        Ok(self.driver.block_on(self.accounts().admit(keys))?)
+    }
+
+    /// Returns the newest time on record.
+    pub fn newest_time(&self) -> Result<Option<Timestamp>, JetStreamError> {
+        Ok(self.driver.block_on(self.accounts().newest_time())?)
     }
 
     /// Returns the quota, to change it while the store is in use.
