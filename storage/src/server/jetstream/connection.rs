@@ -1,14 +1,19 @@
 //! The connection to the engine: reads, and transactions within one stream.
 
+use std::collections::BTreeMap;
+use std::sync::atomic::Ordering;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use async_nats::client::PublishErrorKind;
+use async_nats::connection::State;
 use async_nats::jetstream::response::Response;
 use async_nats::jetstream::stream::LastRawMessageErrorKind;
 use async_nats::jetstream::{self, Context};
 use async_nats::{Client, RequestErrorKind, header};
 use futures_util::StreamExt as _;
 use serde::Deserialize;
+use tokio::sync::Semaphore;
 use tokio::time::{Instant, sleep, timeout};
 
 use super::failure::Failure;
@@ -20,6 +25,21 @@ pub(super) struct Connection {
     client: Client,
     context: Context,
     patience: Duration,
+    /// Places for transactions, by stream.
+    places: Arc<Mutex<BTreeMap<String, Arc<Semaphore>>>>,
+}
+
+/// State of the connection to the engine, and what has passed over it since the store was opened.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Traffic {
+    /// Whether there is a connection at the moment.
+    pub is_connected: bool,
+    /// Connections after the first one.
+    pub reconnects: u64,
+    /// Bytes that the engine has sent.
+    pub received_bytes: u64,
+    /// Bytes that were sent to the engine.
+    pub sent_bytes: u64,
 }
 
 /// Messages of a stream in their order, and whether there are others behind them.
@@ -34,7 +54,14 @@ impl Connection {
     /// Operations are repeated for as long as `patience` while the engine does not answer.
     pub(super) fn new(client: Client, patience: Duration) -> Self {
         let context = jetstream::new(client.clone());
-        Self { client, context, patience }
+        Self { client, context, patience, places: Arc::default() }
+    }
+
+    /// Places for transactions on a stream.
+    fn places(&self, stream: &str) -> Arc<Semaphore> {
+        let mut places = self.places.lock().unwrap_or_else(PoisonError::into_inner);
+        let new = || Arc::new(Semaphore::new(MAX_IN_FLIGHT));
+        Arc::clone(places.entry(stream.to_owned()).or_insert_with(new))
     }
 
     pub(super) const fn client(&self) -> &Client {
@@ -43,6 +70,31 @@ impl Connection {
 
     pub(super) const fn context(&self) -> &Context {
         &self.context
+    }
+
+    /// Whether the server is no member of a cluster and has no streams.
+    pub(super) fn is_alone_without_streams(&self) -> bool {
+        let info = self.client.server_info();
+        !info.jetstream && info.cluster.is_none()
+    }
+
+    /// State of the connection, and what has passed over it.
+    pub(super) fn traffic(&self) -> Traffic {
+        let statistics = self.client.statistics();
+        Traffic {
+            is_connected: self.client.connection_state() == State::Connected,
+            reconnects: statistics.connects.load(Ordering::Relaxed).saturating_sub(1),
+            received_bytes: statistics.in_bytes.load(Ordering::Relaxed),
+            sent_bytes: statistics.out_bytes.load(Ordering::Relaxed),
+        }
+    }
+
+    /// Reads a key once, without patience, to see whether the engine answers.
+    pub(super) async fn probe(&self, key: &Key, within: Duration) -> Result<(), Failure> {
+        match timeout(within, self.try_read(key)).await {
+            Ok(read) => read.map(drop),
+            Err(_) => Err(Failure::Unavailable(format!("not within {} ms", within.as_millis()))),
+        }
     }
 
     /// Reads a key from the leader of its stream. One that was deposed and does not know it yet can
@@ -79,6 +131,9 @@ impl Connection {
     /// The same, with the write that is to be the last. Returns its revision, or that of a later
     /// write to the same key.
     pub(super) async fn commit_last(&self, others: &[Write], last: &Write) -> Result<u64, Failure> {
+        let places = self.places(&last.key.stream);
+        // It is never closed.
+        let _place = places.acquire().await;
         let deadline = Instant::now() + self.patience;
         // Ids of the attempts whose outcome is unknown. One of them at most was carried out, because
         // all of them replace the same revisions.
@@ -157,15 +212,35 @@ impl Connection {
         filter: &str,
         from: u64,
     ) -> Result<Listing, Failure> {
-        self.patiently(async || self.try_list(stream, filter, from).await).await
+        self.patiently(async || self.try_list(stream, filter, from, LISTED).await).await
     }
 
-    async fn try_list(&self, stream: &str, filter: &str, from: u64) -> Result<Listing, Failure> {
+    /// The first message that matches a filter, removals left out.
+    pub(super) async fn first(&self, stream: &str, filter: &str) -> Result<Option<Entry>, Failure> {
+        let mut next = Some(1);
+        while let Some(from) = next {
+            let listing =
+                self.patiently(async || self.try_list(stream, filter, from, 1).await).await?;
+            if let Some(entry) = listing.entries.into_iter().next() {
+                return Ok(Some(entry));
+            }
+            next = listing.next;
+        }
+        Ok(None)
+    }
+
+    async fn try_list(
+        &self,
+        stream: &str,
+        filter: &str,
+        from: u64,
+        count: u32,
+    ) -> Result<Listing, Failure> {
         let inbox = self.client.new_inbox();
         let mut answers =
             self.client.subscribe(inbox.clone()).await.map_err(Failure::unavailable)?;
         let request = serde_json::json!({
-            "seq": from.max(1), "next_by_subj": filter, "batch": LISTED, "max_bytes": LISTED_BYTES,
+            "seq": from.max(1), "next_by_subj": filter, "batch": count, "max_bytes": LISTED_BYTES,
         });
         let subject = format!("$JS.API.DIRECT.GET.{stream}");
         let request = request.to_string().into();
@@ -246,6 +321,8 @@ fn too_large() -> Failure {
 /// How long an answer may take before it counts as lost. A disk with a full queue takes tens of
 /// milliseconds.
 pub(super) const ANSWER_TIMEOUT: Duration = Duration::from_secs(2);
+/// Transactions of this server on one stream at once. The engine takes 50, from all servers together.
+const MAX_IN_FLIGHT: usize = 16;
 /// Pause between two attempts.
 const PAUSE: Duration = Duration::from_millis(100);
 /// The longest pause between two messages of a listing.

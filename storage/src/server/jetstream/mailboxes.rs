@@ -6,6 +6,7 @@
 
 use futures_util::future::{try_join, try_join_all};
 use sealpost_core::ids::UserId;
+use sealpost_core::server::AccountChange;
 use sealpost_core::server::store::{CreateOutcome, Page, PageLimit, Seq, Settlement, StoredItem};
 use sealpost_core::wire::{ItemId, Packet, Profile};
 use tokio::time::sleep;
@@ -107,10 +108,8 @@ impl<'a> Mailboxes<'a> {
     }
 
     /// A session of a user begins on this server. Returns what was on record before, and the place
-    /// of the session.
-    ///
-    /// # Errors
-    /// [`Failure::Unavailable`] if the account was deleted or suspended meanwhile.
+    /// of the session. If the account was deleted or suspended meanwhile, the session does not begin:
+    /// the machine is told.
     pub(super) async fn begin_session(&self, user: UserId) -> Result<(Mailbox, u64), Failure> {
         let (before, place) = retried(async || self.try_begin_session(user).await).await?;
         self.servers.displace(user, before.session.as_ref(), place).await;
@@ -121,13 +120,10 @@ impl<'a> Mailboxes<'a> {
         let accounts = self.accounts();
         let read = try_join(self.read_to_change(user), accounts.account_or_closing(user));
         let (open, account) = read.await?;
-        let Some((_, account)) = account else {
-            // Deleted meanwhile: the first read of the mailbox ends the session.
+        let change = account.map_or(Some(AccountChange::Deleted), |(_, account)| account.change());
+        if let Some(change) = change {
+            self.servers.found_changed(user, change);
             return Ok((open.mailbox, 0));
-        };
-        if account.closing || account.suspended_at.is_some() {
-            // The next attempt learns why.
-            return Err(Failure::Unavailable("an account was changed".into()));
         }
         let place = open.revision.saturating_add(1);
         let session = Some(self.servers.session(place));

@@ -50,7 +50,7 @@ fn wave_len(requests: &[StoreOp]) -> usize {
 
 /// Users whose records or mailboxes a request reads or changes; `None` if the request does not name
 /// them all, and runs alone.
-fn touched(request: &StoreOp) -> Option<Vec<UserId>> {
+pub(super) fn touched(request: &StoreOp) -> Option<Vec<UserId>> {
     match request {
         StoreOp::FindUser(UserRef::Id(user))
         | StoreOp::RecordReconnect { user, .. }
@@ -75,7 +75,10 @@ fn touched(request: &StoreOp) -> Option<Vec<UserId>> {
     }
 }
 
-async fn run(mailboxes: Mailboxes<'_>, request: &StoreOp) -> Result<StoreReply, Failure> {
+pub(super) async fn run(
+    mailboxes: Mailboxes<'_>,
+    request: &StoreOp,
+) -> Result<StoreReply, Failure> {
     let (accounts, profile) = (mailboxes.accounts(), mailboxes.profile);
     Ok(match request {
         StoreOp::CreateUser { phone, public_key, aes_key, at, max_id, invitation } => {
@@ -149,6 +152,5 @@ async fn run(mailboxes: Mailboxes<'_>, request: &StoreOp) -> Result<StoreReply, 
     })
 }
 
-/// Requests that run at once. An engine takes 50 transactions of one stream at once, from all servers
-/// together.
+/// Requests of one commit that run at once.
 const MAX_IN_FLIGHT: usize = 32;

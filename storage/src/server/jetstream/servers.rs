@@ -122,12 +122,17 @@ impl Servers {
     /// A mailbox was read for a session on this server. It may say that the session is no more.
     pub(super) fn found(&self, user: UserId, mailbox: &Mailbox) {
         if mailbox.is_closed {
-            self.listener.tell(Elsewhere::AccountChanged { user, change: AccountChange::Deleted });
+            self.found_changed(user, AccountChange::Deleted);
         } else if let Some(session) = &mailbox.session
             && self.is_elsewhere(session)
         {
             self.listener.tell(Elsewhere::SessionBegun { user, place: Seq(session.place) });
         }
+    }
+
+    /// An account was read for a session on this server, which has to end.
+    pub(super) fn found_changed(&self, user: UserId, change: AccountChange) {
+        self.listener.tell(Elsewhere::AccountChanged { user, change });
     }
 
     async fn publish(&self, subject: String, note: &Note) {
@@ -318,9 +323,8 @@ mod tests {
         one.hears(told);
         other.hears(told);
         // One that was granted just before does not begin.
-        let mut outcomes = Vec::new();
-        one.storage.commit(&[StoreOp::BeginSession(alice)], &mut outcomes);
-        assert!(outcomes[0].is_err());
+        assert_eq!(one.begin_session(alice), Seq::START);
+        assert_eq!(one.heard.try_recv(), Ok(told));
         other.storage.set_suspension(phone(1), Suspension::Active).unwrap();
         assert!(one.begin_session(alice) > Seq::START);
     }
@@ -331,9 +335,9 @@ mod tests {
         let bed = JetStreamBed::new(&engine, PROFILE, Quota::default());
         let [mut one, mut other] = [(); 2].map(|()| Server::new(&bed));
         let (alice, bob) = (one.register(1), other.register(2));
-        let subject = one.storage.servers.subject(&one.storage.servers.name);
+        let subject = one.storage.desk.servers.subject(&one.storage.desk.servers.name);
         for body in ["", "{", r#"{"appended":{"owner":0}}"#, r#"{"greeting":{}}"#] {
-            let client = other.storage.connection.client();
+            let client = other.storage.desk.connection.client();
             let sent = client.publish(subject.clone(), body.into());
             other.storage.driver.block_on(sent).unwrap();
         }
