@@ -129,7 +129,7 @@ mod tests {
 
     #[test]
     fn nothing_is_forwarded_before_an_append_behind_the_sender_s_session_is_taken() {
-        let mut sharing = Sharing::new(Servers::Several { look_again: Duration::from_secs(60) });
+        let mut sharing = Sharing::new(Servers::Several { look_again: Duration::from_mins(1) });
         let [sender, recipient] = [1, 2].map(user);
         sharing.begin_session(recipient, Seq(1));
         let early = sharing.moment();
@@ -150,7 +150,7 @@ mod tests {
 
     #[test]
     fn a_later_session_elsewhere_displaces_one_here() {
-        let mut sharing = Sharing::new(Servers::Several { look_again: Duration::from_secs(60) });
+        let mut sharing = Sharing::new(Servers::Several { look_again: Duration::from_mins(1) });
         sharing.begin_session(user(1), Seq(7));
         let displaced = [6, 7, 8].map(|place| sharing.is_before(user(1), Seq(place)));
         assert_eq!(displaced, [false, false, true]);
