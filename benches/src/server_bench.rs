@@ -8,7 +8,9 @@ use sealpost_core::frame::{Event, Input, Machine, pump};
 use sealpost_core::ids::{ConnId, UserId};
 use sealpost_core::server::limits::Limits;
 use sealpost_core::server::store::StoreOp;
-use sealpost_core::server::{Config, OtpChannel, RegisteredPhones, Registration, Server, Stats};
+use sealpost_core::server::{
+    Config, OtpChannel, RegisteredPhones, Registration, Server, Servers, Stats,
+};
 use sealpost_core::time::{Mono, Now};
 use sealpost_core::wire::Profile;
 use sealpost_storage::conformance::{at, phone, public_key, wrapped_key};
@@ -33,6 +35,7 @@ impl ServerBench {
             profile,
             server_key: public_key(0),
             successor: None,
+            servers: Servers::One,
             otp_channel: OtpChannel::OutOfBand,
             registered_phones: RegisteredPhones::Told,
             registration: Registration::default(),

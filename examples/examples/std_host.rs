@@ -25,7 +25,7 @@ use sealpost_core::keys::SymmetricKey;
 use sealpost_core::server::limits::Limits;
 use sealpost_core::server::store::StoreOp;
 use sealpost_core::server::{
-    Config, Notice, OtpChannel, OtpDelivery, RegisteredPhones, Registration, Server,
+    Config, Notice, OtpChannel, OtpDelivery, RegisteredPhones, Registration, Server, Servers,
 };
 use sealpost_core::time::{Mono, Now, Timestamp};
 use sealpost_core::wire::Profile;
@@ -51,6 +51,7 @@ fn serve() -> Result<(), Failure> {
         profile: Profile::Compact,
         server_key: key.public_key().clone(),
         successor: None,
+        servers: Servers::One,
         otp_channel: OtpChannel::InBand,
         registered_phones: RegisteredPhones::Told,
         registration: Registration::default(),

@@ -95,6 +95,7 @@ impl Network {
             profile: Profile::Compact,
             server_key: server_key.clone(),
             successor: None,
+            servers: server::Servers::One,
             otp_channel: OtpChannel::InBand,
             registered_phones: RegisteredPhones::Told,
             registration: Registration::default(),

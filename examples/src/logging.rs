@@ -8,8 +8,8 @@ use std::sync::{Arc, Mutex};
 
 use sealpost_messenger::foreign_text::JsonText;
 use serde::Deserialize;
-use tracing::{Event, Level, Subscriber};
-use tracing_subscriber::filter::{LevelFilter, Targets};
+use tracing::{Event, Level, Metadata, Subscriber};
+use tracing_subscriber::filter::{FilterExt, FilterFn, LevelFilter, Targets};
 use tracing_subscriber::fmt::format::{self, FormatEvent, FormatFields};
 use tracing_subscriber::fmt::{self as log, FmtContext};
 use tracing_subscriber::layer::SubscriberExt;
@@ -70,8 +70,15 @@ pub fn start_log(LogLevels(levels): LogLevels, format: LogFormat) -> LogControl 
         }
         LogFormat::Text => text.with_writer(writer()).boxed(),
     };
+    let filter = filter.and(FilterFn::new(is_ours));
     tracing_subscriber::registry().with(layer.with_filter(filter)).init();
     LogControl { levels, lost }
+}
+
+/// Whether a line is for operators. The client of NATS logs each attempt as an error; what matters of
+/// that, `sealpostd` says itself.
+fn is_ours(metadata: &Metadata<'_>) -> bool {
+    !metadata.target().starts_with("async_nats") || *metadata.level() > Level::INFO
 }
 
 impl LogControl {

@@ -41,6 +41,9 @@ pub(crate) struct Start {
     /// Whether the server was changing its key.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub(crate) has_successor: bool,
+    /// How often a server that shares its store looks at it again, in microseconds.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) look_again: Option<u64>,
     pub(crate) settings: SettingsRecord,
 }
 
@@ -133,10 +136,13 @@ pub(crate) enum StoreRecord {
     Found(Option<UserRecord>),
     LookedUp(LookupRecord),
     ReconnectRecorded(Word<ReconnectOutcome>),
-    Counted {
+    #[serde(alias = "counted")]
+    SessionBegun {
         items: u32,
         receipt_bytes: u64,
         undeliverable: u32,
+        #[serde(default)]
+        place: u64,
     },
     AnswersRecorded,
     /// Count of messages.
@@ -224,6 +230,16 @@ pub(crate) enum CommandRecord {
     Reconfigure(Box<SettingsRecord>),
     OtpDelivery { id: u64, outcome: Word<DeliveryOutcome> },
     EndSession { user: Label, why: Word<AccountChange> },
+    Elsewhere(ElsewhereRecord),
+}
+
+#[derive(Debug, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields)]
+pub(crate) enum ElsewhereRecord {
+    Appended { owner: Label },
+    SessionBegun { user: Label, place: u64 },
+    AccountChanged { user: Label, change: Word<AccountChange> },
+    Missed,
 }
 
 /// Version of the format.

@@ -5,7 +5,7 @@ use std::iter;
 
 use sealpost_core::frame::{Action, Event, Input, Seen};
 use sealpost_core::ids::ConnId;
-use sealpost_core::server::{Command, Config, Server};
+use sealpost_core::server::{Command, Config, Server, Servers};
 use sealpost_core::time::Now;
 use sealpost_core::wire::{Otp, Profile};
 use zeroize::Zeroizing;
@@ -65,6 +65,13 @@ impl Recorder {
             version: version.to_owned(),
             profile: Word(config.profile),
             has_successor: config.successor.is_some(),
+            look_again: match config.servers {
+                Servers::One => None,
+                // Longer than any clock runs.
+                Servers::Several { look_again } => {
+                    Some(u64::try_from(look_again.as_micros()).unwrap_or(u64::MAX))
+                }
+            },
             settings: SettingsRecord::of_config(config),
         }));
         recorder

@@ -7,7 +7,8 @@ use sealpost_core::frame::Event;
 use sealpost_core::ids::Ticket;
 use sealpost_core::keys::Plaintext;
 use sealpost_core::server::store::{
-    CreateOutcome, LookupOutcome, Page, StoreOutcome, StoreReply, User, Waiting,
+    CreateOutcome, Elsewhere, LookupOutcome, Page, SessionBegun, StoreOutcome, StoreReply, User,
+    Waiting,
 };
 use sealpost_core::server::{Command, Server};
 use sealpost_core::time::Timestamp;
@@ -16,8 +17,8 @@ use sealpost_core::wire::{
 };
 
 use crate::line::{
-    CommandRecord, ContentRecord, InputRecord, JobRecord, LookupRecord, NotCreated, OpenedRecord,
-    RequestRecord, StoreRecord, UserRecord,
+    CommandRecord, ContentRecord, ElsewhereRecord, InputRecord, JobRecord, LookupRecord,
+    NotCreated, OpenedRecord, RequestRecord, StoreRecord, UserRecord,
 };
 use crate::names::Names;
 use crate::packet::PacketRecord;
@@ -90,6 +91,20 @@ fn command(command: &Command, names: &mut impl Names) -> CommandRecord {
         Command::EndSession { user, why } => {
             CommandRecord::EndSession { user: names.user(*user), why: Word(*why) }
         }
+        Command::Elsewhere(what) => CommandRecord::Elsewhere(elsewhere(what, names)),
+    }
+}
+
+fn elsewhere(what: &Elsewhere, names: &mut impl Names) -> ElsewhereRecord {
+    match what {
+        Elsewhere::Appended { owner } => ElsewhereRecord::Appended { owner: names.user(*owner) },
+        Elsewhere::SessionBegun { user, place } => {
+            ElsewhereRecord::SessionBegun { user: names.user(*user), place: place.0 }
+        }
+        Elsewhere::AccountChanged { user, change } => {
+            ElsewhereRecord::AccountChanged { user: names.user(*user), change: Word(*change) }
+        }
+        Elsewhere::Missed => ElsewhereRecord::Missed,
     }
 }
 
@@ -128,12 +143,9 @@ fn stored(answer: &StoreOutcome, names: &mut impl Names) -> StoreRecord {
             StoreRecord::LookedUp(LookupRecord::OverBudget)
         }
         StoreReply::ReconnectRecorded(outcome) => StoreRecord::ReconnectRecorded(Word(*outcome)),
-        StoreReply::Counted(Waiting { items, receipt_bytes, undeliverable }) => {
-            StoreRecord::Counted {
-                items: *items,
-                receipt_bytes: *receipt_bytes,
-                undeliverable: *undeliverable,
-            }
+        StoreReply::SessionBegun(SessionBegun { waiting, place }) => {
+            let Waiting { items, receipt_bytes, undeliverable } = *waiting;
+            StoreRecord::SessionBegun { items, receipt_bytes, undeliverable, place: place.0 }
         }
         StoreReply::AnswersRecorded => StoreRecord::AnswersRecorded,
         StoreReply::Undeliverable(messages) => StoreRecord::Undeliverable(messages.len()),

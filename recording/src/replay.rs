@@ -1,10 +1,11 @@
 //! Replays a recording.
 
 use std::fmt;
+use std::time::Duration;
 
 use sealpost_core::entropy::Entropy;
 use sealpost_core::frame::{Deadline, Input, Machine};
-use sealpost_core::server::{Config, Server};
+use sealpost_core::server::{Config, Server, Servers};
 use sealpost_core::time::{Mono, Now, Timestamp};
 use sealpost_core::wire::Profile;
 use sha2::{Digest as _, Sha256};
@@ -216,7 +217,7 @@ impl Lines {
 
     fn replay(self) -> Result<Replay, InvalidRecording> {
         let start = self.start.filter(|start| start.format == FORMAT);
-        let Start { version, profile, has_successor, settings, .. } =
+        let Start { version, profile, has_successor, look_again, settings, .. } =
             start.ok_or(InvalidRecording::NoStart)?;
         let settings = settings.restore().ok_or(InvalidRecording::Settings)?;
         let mut stand_ins = StandIns::new(&self.news);
@@ -224,6 +225,9 @@ impl Lines {
             profile: profile.0,
             server_key: stand_ins.key(SERVER_KEY),
             successor: has_successor.then(|| stand_ins.key(SUCCESSOR)),
+            servers: look_again
+                .map(Duration::from_micros)
+                .map_or(Servers::One, |look_again| Servers::Several { look_again }),
             otp_channel: settings.otp_channel,
             registered_phones: settings.registered_phones,
             registration: settings.registration,

@@ -7,7 +7,8 @@ use sealpost_core::frame::Event;
 use sealpost_core::ids::{ConnId, ReceiptId, Ticket};
 use sealpost_core::keys::{Plaintext, Rejected, WrappedKey};
 use sealpost_core::server::store::{
-    CreateOutcome, LookupOutcome, Page, Seq, StoreOutcome, StoreReply, StoredItem, User, Waiting,
+    CreateOutcome, Elsewhere, LookupOutcome, Page, Seq, SessionBegun, StoreOutcome, StoreReply,
+    StoredItem, User, Waiting,
 };
 use sealpost_core::server::{Command, DeliveryId, Server};
 use sealpost_core::time::Timestamp;
@@ -16,8 +17,8 @@ use sealpost_core::wire::{
 };
 
 use crate::line::{
-    Arrived, CommandRecord, ContentRecord, InputRecord, JobRecord, Label, LookupRecord, NotCreated,
-    OpenedRecord, RequestRecord, StoreRecord, UserRecord,
+    Arrived, CommandRecord, ContentRecord, ElsewhereRecord, InputRecord, JobRecord, Label,
+    LookupRecord, NotCreated, OpenedRecord, RequestRecord, StoreRecord, UserRecord,
 };
 use crate::packet::PacketRecord;
 use crate::stand_ins::StandIns;
@@ -113,6 +114,22 @@ fn command(record: &CommandRecord, stand_ins: &StandIns) -> Option<Command> {
         CommandRecord::EndSession { user, why } => {
             Command::EndSession { user: stand_ins.user(*user)?, why: why.0 }
         }
+        CommandRecord::Elsewhere(what) => Command::Elsewhere(elsewhere(what, stand_ins)?),
+    })
+}
+
+fn elsewhere(record: &ElsewhereRecord, stand_ins: &StandIns) -> Option<Elsewhere> {
+    Some(match record {
+        ElsewhereRecord::Appended { owner } => {
+            Elsewhere::Appended { owner: stand_ins.user(*owner)? }
+        }
+        ElsewhereRecord::SessionBegun { user, place } => {
+            Elsewhere::SessionBegun { user: stand_ins.user(*user)?, place: Seq(*place) }
+        }
+        ElsewhereRecord::AccountChanged { user, change } => {
+            Elsewhere::AccountChanged { user: stand_ins.user(*user)?, change: change.0 }
+        }
+        ElsewhereRecord::Missed => Elsewhere::Missed,
     })
 }
 
@@ -141,12 +158,13 @@ fn stored(
             LookupRecord::OverBudget => LookupOutcome::OverBudget,
         }),
         StoreRecord::ReconnectRecorded(outcome) => StoreReply::ReconnectRecorded(outcome.0),
-        StoreRecord::Counted { items, receipt_bytes, undeliverable } => {
-            StoreReply::Counted(Waiting {
+        StoreRecord::SessionBegun { items, receipt_bytes, undeliverable, place } => {
+            let waiting = Waiting {
                 items: *items,
                 receipt_bytes: *receipt_bytes,
                 undeliverable: *undeliverable,
-            })
+            };
+            StoreReply::SessionBegun(SessionBegun { waiting, place: Seq(*place) })
         }
         StoreRecord::AnswersRecorded => StoreReply::AnswersRecorded,
         StoreRecord::Undeliverable(count) => {

@@ -38,4 +38,4 @@ pub use server::{
     CheckReport, Finding, Inspector, InvitationRecord, Marked, MemoryStorage, NewInvitation, Quota,
     SharedQuota, Shares, SqliteStorage, Stats, Suspension, SuspensionOutcome, Usage, UserRecord,
 };
-pub use storage::Storage;
+pub use storage::{Report, Storage};

@@ -1,5 +1,9 @@
 //! The contract between a machine's host and its store.
 
+use std::sync::Arc;
+
+use sealpost_core::ids::Ticket;
+
 /// Carries out the requests of a machine.
 ///
 /// The associated types tell the server's store from the client's: the server's takes [`StoreOp`]
@@ -42,12 +46,29 @@ pub trait Storage {
     ///   all receipts.
     fn commit(&mut self, requests: &[Self::Op], outcomes: &mut Vec<Self::Outcome>);
 
-    /// Returns the cause of the last failed `commit`, for the log, and forgets it. The text names
+    /// Begins to carry out a request, and returns without waiting, if the store can: then `report` is
+    /// called with the outcome, on any thread. Otherwise returns the request, which is to be committed.
+    ///
+    /// Requests that name a user in common take effect in the order in which they were begun. Others take
+    /// effect in any order, and none waits for another. The outcomes mean what those of `commit` mean.
+    fn begin(
+        &mut self,
+        _ticket: Ticket,
+        request: Self::Op,
+        _report: &Report<Self::Outcome>,
+    ) -> Option<Self::Op> {
+        Some(request)
+    }
+
+    /// Returns the cause of the last failure, for the log, and forgets it. The text names
     /// no user and quotes no data.
     fn failure(&mut self) -> Option<String> {
         None
     }
 }
+
+/// Takes the outcomes of requests that have [begun](Storage::begin).
+pub type Report<Outcome> = Arc<dyn Fn(Ticket, Outcome) + Send + Sync>;
 
 impl<S: Storage + ?Sized> Storage for Box<S> {
     type Op = S::Op;
@@ -55,6 +76,15 @@ impl<S: Storage + ?Sized> Storage for Box<S> {
 
     fn commit(&mut self, requests: &[Self::Op], outcomes: &mut Vec<Self::Outcome>) {
         (**self).commit(requests, outcomes);
+    }
+
+    fn begin(
+        &mut self,
+        ticket: Ticket,
+        request: Self::Op,
+        report: &Report<Self::Outcome>,
+    ) -> Option<Self::Op> {
+        (**self).begin(ticket, request, report)
     }
 
     fn failure(&mut self) -> Option<String> {

@@ -31,6 +31,7 @@ fn server_with(limits: Limits) -> Result<Server, InvalidLimits> {
         profile: Profile::Compact,
         server_key: test_keys::crypto(0).public_key().clone(),
         successor: None,
+        servers: server::Servers::One,
         otp_channel: OtpChannel::InBand,
         registered_phones: RegisteredPhones::Told,
         registration: Registration::default(),

@@ -73,6 +73,7 @@ impl TestServer {
                 profile: PROFILE,
                 server_key: public_key.clone(),
                 successor: None,
+                servers: server::Servers::One,
                 otp_channel: OtpChannel::InBand,
                 registered_phones: RegisteredPhones::Told,
                 registration: Registration::default(),

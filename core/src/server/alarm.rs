@@ -13,6 +13,8 @@ pub(super) enum Alarm {
     Mailbox(UserId),
     /// A client may have taken nothing for too long.
     Unresponsive(ConnId),
+    /// Other servers may have stored something for a user.
+    LookAgain(UserId),
     /// Store operations that failed are repeated.
     Retry,
     /// Items past retention are deleted.
@@ -28,6 +30,7 @@ impl frame::Alarm for Alarm {
             Self::Flow(_) => "resume reading from a connection that was slowed down",
             Self::Mailbox(_) => "store what a slow recipient holds, or ask the store again",
             Self::Unresponsive(_) => "close the connection of a client that takes nothing",
+            Self::LookAgain(_) => "read a mailbox that other servers store in",
             Self::Retry => "repeat store operations that failed",
             Self::Expire => "delete items past retention",
             Self::Shutdown => "end an orderly stop that takes too long",

@@ -5,7 +5,7 @@ use alloc::vec::Vec;
 
 use super::store::{
     Appended, CreateOutcome, InvitationOutcome, LookupOutcome, Page, ReconnectOutcome,
-    StoreOutcome, StoreReply, User, Waiting,
+    SessionBegun, StoreOutcome, StoreReply, User,
 };
 use crate::frame::{Answer, Completed, Durable, Pending, StoreError, WrongOutcome};
 use crate::ids::UserId;
@@ -40,7 +40,7 @@ impl Answer for StoreReply {
             | Self::InvitationChecked(_)
             | Self::Found(_)
             | Self::LookedUp(_)
-            | Self::Counted(_)
+            | Self::SessionBegun(_)
             | Self::Undeliverable(_)
             | Self::Page(_)
             | Self::ClockRecorded(_)
@@ -175,10 +175,10 @@ impl Completed<StoreOutcome> {
         because(kept, why)
     }
 
-    /// Reads the answer to [`StoreOp::Count`](super::store::StoreOp::Count).
-    pub(super) fn counted(self) -> Result<Result<Waiting, StoreError>, WrongOutcome> {
+    /// Reads the answer to [`StoreOp::BeginSession`](super::store::StoreOp::BeginSession).
+    pub(super) fn session_begun(self) -> Result<Result<SessionBegun, StoreError>, WrongOutcome> {
         match self.answer() {
-            Ok(StoreReply::Counted(waiting)) => Ok(Ok(waiting)),
+            Ok(StoreReply::SessionBegun(begun)) => Ok(Ok(begun)),
             Err(error) => Ok(Err(error)),
             Ok(_) => Err(WrongOutcome),
         }

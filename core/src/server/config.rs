@@ -4,11 +4,13 @@ use alloc::boxed::Box;
 use alloc::vec::Vec;
 use core::fmt;
 use core::net::IpAddr;
+use core::time::Duration;
 
 use ipnet::IpNet;
 
 use super::limits::Limits;
 use super::registration::Registration;
+use super::store::Elsewhere;
 use crate::frame::InvalidLimits;
 use crate::ids::{Phone, UserId};
 use crate::keys::PublicKey;
@@ -24,6 +26,8 @@ pub struct Config {
     /// The public half of the key that takes the place of `server_key`, while the server changes
     /// its key ([`Crypto::with_successor`](crate::crypto::Crypto::with_successor)).
     pub successor: Option<PublicKey>,
+    /// Whether other servers share the store.
+    pub servers: Servers,
     /// How to deliver one-time passwords.
     pub otp_channel: OtpChannel,
     /// Whether a 100 tells that its phone is registered.
@@ -42,6 +46,18 @@ impl Config {
     pub(super) fn validate(&self) -> Result<(), InvalidLimits> {
         validate(&self.registration, &self.exempt_networks, &self.limits)
     }
+}
+
+/// The servers that share a store.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Servers {
+    /// This one alone.
+    One,
+    /// Others too. They tell each other by [`Elsewhere`] what concerns the other.
+    Several {
+        /// How often each session's mailbox is read again, in case a hint was lost.
+        look_again: Duration,
+    },
 }
 
 /// How to deliver one-time passwords.
@@ -117,6 +133,8 @@ pub enum Command {
         /// Whether the password is on its way.
         outcome: DeliveryOutcome,
     },
+    /// Another server has done something to the store that this one shares with it.
+    Elsewhere(Elsewhere),
     /// The operator has deleted or suspended an account, in the store: the user's session ends at
     /// once, and one that is being granted does not begin. What was on its way to the user goes to
     /// the store, which refuses it if the account is gone; then its senders are told.

@@ -33,7 +33,7 @@ pub use ipnet::IpNet;
 
 pub use self::config::{
     AccountChange, Command, Config, DeliveryId, DeliveryOutcome, OtpChannel, OtpDelivery,
-    Reconfiguration, RegisteredPhones,
+    Reconfiguration, RegisteredPhones, Servers,
 };
 pub use self::counters::{Counters, ItemCounts, Tally};
 pub use self::limits::{Limits, Rate};
@@ -47,6 +47,7 @@ use self::state::mailboxes::Mailboxes;
 use self::state::otps::Otps;
 use self::state::server_key::ServerKeyAnswers;
 use self::state::settling::Unfinished;
+use self::state::sharing::Sharing;
 use self::state::shedding::Shedding;
 use self::state::touched::Touched;
 use self::state::user_meters::UserMeters;
@@ -78,6 +79,7 @@ pub struct Server {
     deliveries: Slab<AwaitDelivery>,
     admission: Admission,
     user_meters: UserMeters,
+    sharing: Sharing,
     /// Strangers who were disconnected.
     shedding: Shedding,
     /// Connections that were closed because they held the most memory.
@@ -114,6 +116,7 @@ impl Server {
         Ok(Self {
             admission: Admission::new(&config.limits, config.exempt_networks.clone()),
             user_meters: UserMeters::new(&config.limits),
+            sharing: Sharing::new(config.servers),
             shedding: Shedding::default(),
             relieved: Shedding::default(),
             config,
@@ -148,6 +151,7 @@ impl Server {
             Event::Command(Command::OtpDelivery { id, outcome }) => {
                 self.on_delivery_answered(id, outcome);
             }
+            Event::Command(Command::Elsewhere(what)) => self.on_elsewhere(what),
             Event::Command(Command::EndSession { user, why }) => self.on_account_changed(user, why),
             Event::Command(Command::Reconfigure(new)) => self.on_reconfigure(*new),
             Event::Tick => self.on_tick(),
@@ -258,8 +262,8 @@ impl Server {
             AwaitStore::ReconnectRecorded(pending) => {
                 self.on_reconnect_recorded(answer.reconnect_recorded(*pending)?);
             }
-            AwaitStore::Counted(reconnecting) => {
-                self.on_counted(*reconnecting, answer.counted()?);
+            AwaitStore::SessionBegun { reconnecting, since } => {
+                self.on_session_begun(*reconnecting, since, answer.session_begun()?);
             }
             AwaitStore::LookedUp { conn, in_reply_to } => {
                 self.on_looked_up(conn, in_reply_to, answer.looked_up()?);
@@ -298,6 +302,7 @@ impl Server {
                 Alarm::Flow(conn) => self.touched.conn(conn),
                 Alarm::Mailbox(user) => self.on_mailbox_alarm(user),
                 Alarm::Unresponsive(conn) => self.on_unresponsive_alarm(conn),
+                Alarm::LookAgain(user) => self.on_look_again_alarm(user),
                 Alarm::Retry => self.on_retry_alarm(),
                 Alarm::Expire => self.on_expire_alarm(),
                 Alarm::Shutdown => self.on_shutdown_alarm(),

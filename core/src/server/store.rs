@@ -10,6 +10,7 @@ use core::time::Duration;
 use crate::frame::StoreError;
 use crate::ids::{Phone, UserId, UserRef};
 use crate::keys::{PublicKey, WrappedKey};
+use crate::server::AccountChange;
 use crate::server::limits::packet_memory;
 use crate::time::Timestamp;
 use crate::wire::{InReplyTo, InvitationHash, ItemId, Packet, SIGNATURE_LEN};
@@ -82,8 +83,11 @@ pub enum StoreOp {
         /// The new session's key, wrapped.
         aes_key: WrappedKey,
     },
-    /// Counts what waits for a user. → [`StoreReply::Counted`]
-    Count(UserId),
+    /// Counts what waits for a user, whose session is about to begin. → [`StoreReply::SessionBegun`]
+    ///
+    /// A store that several servers share records that the user is at this one from now on. It answers
+    /// when the server that had the user before has been told, or can't be reached.
+    BeginSession(UserId),
     /// Records that a user has written to others, so that room is kept for them in the user's
     /// mailbox. → [`StoreReply::AnswersRecorded`]
     RecordAnswers {
@@ -191,8 +195,8 @@ pub enum StoreReply {
     LookedUp(LookupOutcome),
     /// Answers [`StoreOp::RecordReconnect`].
     ReconnectRecorded(ReconnectOutcome),
-    /// Answers [`StoreOp::Count`].
-    Counted(Waiting),
+    /// Answers [`StoreOp::BeginSession`].
+    SessionBegun(SessionBegun),
     /// Answers [`StoreOp::RecordAnswers`].
     AnswersRecorded,
     /// Answers [`StoreOp::Undeliverable`]: hashes of the messages' packets, cut as in a 244.
@@ -289,6 +293,46 @@ pub enum Appended {
     UnknownUser,
 }
 
+/// The answer to [`StoreOp::BeginSession`].
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct SessionBegun {
+    /// What waits for the user.
+    pub waiting: Waiting,
+    /// The place of the session among those of the user on all servers that share the store, above
+    /// [`Seq::START`]. A store of one server says [`Seq::START`] each time.
+    pub place: Seq,
+}
+
+/// What another server has done to the store that it shares with this one.
+///
+/// Each is a hint, which may come late, more than once, or never. It lets what is stored take effect
+/// at once, which it does without hints when the server
+/// [looks again](super::Servers::Several::look_again).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Elsewhere {
+    /// Something was appended to the mailbox of a user whose session is here.
+    Appended {
+        /// The owner of the mailbox.
+        owner: UserId,
+    },
+    /// A session of a user began there. It displaces those that began before it.
+    SessionBegun {
+        /// The user.
+        user: UserId,
+        /// The place of the session, as in [`SessionBegun::place`].
+        place: Seq,
+    },
+    /// An account was deleted or suspended there.
+    AccountChanged {
+        /// The user.
+        user: UserId,
+        /// What was done.
+        change: AccountChange,
+    },
+    /// Hints may have been lost: this server was out of touch with the others.
+    Missed,
+}
+
 /// What waits for a user.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Waiting {
@@ -314,7 +358,7 @@ pub struct User {
 }
 
 /// A place in the order of a mailbox. It grows with every append and is never used twice.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Seq(pub u64);
 
 impl Seq {

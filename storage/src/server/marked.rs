@@ -165,7 +165,7 @@ mod tests {
     #[test]
     fn ids_are_reserved_in_steps_and_noted_one_by_one() {
         let mut bed = Bed::new(memory());
-        let count = StoreOp::Count(UserId::new(1).unwrap());
+        let count = StoreOp::BeginSession(UserId::new(1).unwrap());
         assert_eq!(bed.commit(&[count]).1, (0, 0));
         assert_eq!(bed.commit(&[create(1)]), (vec![Ok(created(1))], (1, 64)));
         let taken = Ok(StoreReply::Created(CreateOutcome::PhoneTaken));

@@ -34,6 +34,15 @@ impl Usage {
         self.bytes.saturating_add(self.receipt_bytes)
     }
 
+    /// Adds the counters of another mailbox.
+    #[cfg(feature = "jetstream")]
+    pub(super) const fn add_all(&mut self, other: Self) {
+        self.messages = self.messages.saturating_add(other.messages);
+        self.receipts = self.receipts.saturating_add(other.receipts);
+        self.bytes = self.bytes.saturating_add(other.bytes);
+        self.receipt_bytes = self.receipt_bytes.saturating_add(other.receipt_bytes);
+    }
+
     /// What a user is told to wait, besides this many undeliverable messages.
     pub(super) fn waiting(self, undeliverable: u64) -> Waiting {
         let count = |count: u64| u32::try_from(count).unwrap_or(u32::MAX);

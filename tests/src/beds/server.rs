@@ -2,16 +2,18 @@
 
 use std::net::{IpAddr, Ipv4Addr};
 use std::sync::Arc;
+use std::time::Duration;
 
 use chacha20::ChaCha20Rng;
 use rand_core::SeedableRng;
+use sealpost_core::crypto::Crypto;
 use sealpost_core::frame::Event;
 use sealpost_core::ids::ConnId;
 use sealpost_core::server::limits::Limits;
 use sealpost_core::server::store::StoreReply;
 use sealpost_core::server::{
     Command, Config, Counters, DeliveryId, DeliveryOutcome, Held, Notice, OtpChannel, OtpDelivery,
-    Reconfiguration, RegisteredPhones, Registration, Server, Stats,
+    Reconfiguration, RegisteredPhones, Registration, Server, Servers, Stats,
 };
 use sealpost_core::wire::{FromServer, Packet, Profile};
 use sealpost_storage::{Faulty, MemoryStorage, Quota};
@@ -117,7 +119,6 @@ impl ServerBed {
         quota: Quota,
         (first, successor): (usize, Option<usize>),
     ) -> Self {
-        let store = Faulty::new(MemoryStorage::new(profile, quota));
         let successor = successor.map(private_key);
         let mut crypto = crypto(first);
         let server_key = crypto.public_key().clone();
@@ -128,12 +129,37 @@ impl ServerBed {
             profile,
             server_key,
             successor: successor.map(|successor| successor.public_key().clone()),
+            servers: Servers::One,
             otp_channel,
             registered_phones,
             registration,
             exempt_networks: Vec::new(),
             limits,
         };
+        Self::configured(seed, config, crypto, quota)
+    }
+
+    /// A server without rate limits, and with an empty store that it shares with others, which are up to
+    /// the test.
+    pub fn sharing(look_again: Duration) -> Self {
+        let crypto = crypto(0);
+        let config = Config {
+            profile: Profile::Compact,
+            server_key: crypto.public_key().clone(),
+            successor: None,
+            servers: Servers::Several { look_again },
+            otp_channel: OtpChannel::InBand,
+            registered_phones: RegisteredPhones::Told,
+            registration: Registration::default(),
+            exempt_networks: Vec::new(),
+            limits: Limits::without_rates(),
+        };
+        Self::configured([7; 32], config, crypto, Quota::default())
+    }
+
+    fn configured(seed: [u8; 32], config: Config, crypto: Crypto, quota: Quota) -> Self {
+        let profile = config.profile;
+        let store = Faulty::new(MemoryStorage::new(profile, quota));
         let (entropy, recorder) = record(&config, Box::new(ChaCha20Rng::from_seed(seed)));
         let server = Server::new(config, entropy).expect("the limits are valid");
         let mut bed = Self::around(server, crypto, profile, store, ServerSetup { conns: 0 });

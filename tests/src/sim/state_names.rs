@@ -28,7 +28,7 @@ pub(super) fn store_state(op: &StoreOp, outcome: &StoreOutcome) -> &'static str 
             "store: session resumed"
         }
         (_, Ok(StoreReply::ReconnectRecorded(_))) => "store: session not resumed",
-        (_, Ok(StoreReply::Counted(_))) => "store: counted",
+        (_, Ok(StoreReply::SessionBegun(_))) => "store: session begun",
         (_, Ok(StoreReply::AnswersRecorded)) => "store: answers recorded",
         (_, Ok(StoreReply::Undeliverable(_))) => "store: undeliverable messages read",
         (_, Ok(StoreReply::UndeliverableForgotten)) => "store: undeliverable messages forgotten",

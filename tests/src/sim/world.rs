@@ -96,6 +96,7 @@ impl World {
             profile: settings.profile(),
             server_key: server_crypto.public_key().clone(),
             successor: None,
+            servers: server::Servers::One,
             otp_channel: match settings.otps {
                 Otps::InBand => server::OtpChannel::InBand,
                 Otps::OutOfBand => server::OtpChannel::OutOfBand,

@@ -266,6 +266,7 @@ impl Deployment for Loopback {
             profile: self.settings.profile(),
             server_key: crypto.public_key().clone(),
             successor: None,
+            servers: server::Servers::One,
             otp_channel: match self.settings.otps {
                 Otps::InBand => OtpChannel::InBand,
                 Otps::OutOfBand => OtpChannel::OutOfBand,

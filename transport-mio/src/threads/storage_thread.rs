@@ -1,12 +1,12 @@
 //! The thread that owns the store and groups requests into transactions.
 
-use std::collections::VecDeque;
+use std::collections::{BTreeMap, VecDeque};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
 
 use sealpost_core::ids::Ticket;
-use sealpost_storage::Storage;
+use sealpost_storage::{Report, Storage};
 
 use super::commit_times::CommitTimes;
 use super::spawn::{fail_stop, join, spawn};
@@ -17,7 +17,7 @@ use crate::error::Error;
 
 /// Runs a store on a thread of its own. While one transaction is being committed, requests gather
 /// for the next one. So transactions grow with the load, and a request never waits just to share a
-/// transaction with others.
+/// transaction with others. A store that carries out requests each for itself gets them as they come.
 #[derive(Debug)]
 pub(crate) struct StorageThread<Op> {
     gathered: Vec<(Ticket, Op)>,
@@ -56,7 +56,8 @@ impl<Op: StoreRequest> StorageThread<Op> {
         let queue = Arc::new(Queue::new());
         let (handle, visits) = StoreHandle::new(Arc::clone(&queue));
         let theirs = Arc::clone(&queue);
-        let thread = spawn("storage", move || run(store, limit, &theirs, &visits, report))?;
+        let under_way = UnderWay::new(report);
+        let thread = spawn("storage", move || run(store, limit, &theirs, &visits, &under_way))?;
         Ok((Self { gathered: Vec::new(), queue, thread: Some(thread) }, handle))
     }
 
@@ -133,12 +134,7 @@ impl<Op> Queue<Op> {
     /// Waits for requests or a visit. Takes the requests of the next transaction, and says whether a
     /// visit comes before it. Returns `None` if there will be no more. A closed queue is emptied
     /// first, because what was gathered must be committed.
-    fn next(
-        &self,
-        limit: TransactionLimit,
-        tickets: &mut Vec<Ticket>,
-        ops: &mut Vec<Op>,
-    ) -> Option<Visiting>
+    fn next(&self, limit: TransactionLimit, requests: &mut Vec<(Ticket, Op)>) -> Option<Visiting>
     where
         Op: StoreRequest,
     {
@@ -153,12 +149,11 @@ impl<Op> Queue<Op> {
         let visiting = if waiting.visits > 0 { Visiting::One } else { Visiting::None };
         waiting.visits = waiting.visits.saturating_sub(1);
         let mut bytes = 0_usize;
-        while let Some((ticket, op)) = waiting.requests.pop_front_if(|(_, op)| {
+        while let Some(request) = waiting.requests.pop_front_if(|(_, op)| {
             bytes = bytes.saturating_add(op.weight());
-            ops.is_empty() || (ops.len() < limit.requests.get() && bytes <= limit.bytes)
+            requests.is_empty() || (requests.len() < limit.requests.get() && bytes <= limit.bytes)
         }) {
-            tickets.push(ticket);
-            ops.push(op);
+            requests.push(request);
         }
         Some(visiting)
     }
@@ -174,22 +169,38 @@ enum Visiting {
 fn run<S: Storage<Op: StoreRequest, Outcome: StoreAnswer>>(
     mut store: S,
     limit: TransactionLimit,
-    queue: &Queue<S::Op>,
+    queue: &Arc<Queue<S::Op>>,
     visits: &Visits<S>,
-    mut report: impl FnMut(&mut Vec<(Ticket, S::Outcome)>),
+    under_way: &Arc<UnderWay<S::Outcome>>,
 ) {
-    let (mut tickets, mut ops) = (Vec::new(), Vec::new());
+    let (mut requests, mut tickets, mut ops) = (Vec::new(), Vec::new(), Vec::new());
     let (mut outcomes, mut results) = (Vec::new(), Vec::new());
-    while let Some(visiting) = queue.next(limit, &mut tickets, &mut ops) {
+    let report: Report<S::Outcome> = Arc::new({
+        let (under_way, queue) = (Arc::clone(under_way), Arc::clone(queue));
+        move |ticket, outcome| queue.count_commit(1, under_way.end(ticket, outcome))
+    });
+    while let Some(visiting) = queue.next(limit, &mut requests) {
         if visiting == Visiting::One
             && let Ok(visit) = visits.try_recv()
         {
             visit(&mut store);
         }
+        let begin = Instant::now();
+        under_way.begin_all(begin, |begun| {
+            for (ticket, op) in requests.drain(..) {
+                match store.begin(ticket, op, &report) {
+                    Some(op) => {
+                        tickets.push(ticket);
+                        ops.push(op);
+                    }
+                    None => begun(ticket),
+                }
+            }
+        });
         if ops.is_empty() {
+            log_failure(store.failure());
             continue;
         }
-        let begin = Instant::now();
         commit(&mut store, &ops, &mut outcomes, BUSY_PATIENCE);
         queue.count_commit(ops.len(), begin.elapsed());
         if outcomes.len() != tickets.len() {
@@ -197,10 +208,12 @@ fn run<S: Storage<Op: StoreRequest, Outcome: StoreAnswer>>(
             fail_stop("the store did not return exactly one outcome for each request");
         }
         results.extend(tickets.drain(..).zip(outcomes.drain(..)));
-        report(&mut results);
+        under_way.report(&mut results);
         results.clear();
         ops.clear();
     }
+    under_way.wait();
+    log_failure(store.failure());
 }
 
 /// Commits one transaction. Retries for as long as another process holds the store, until
@@ -220,13 +233,69 @@ fn commit<S: Storage<Outcome: StoreAnswer>>(
             thread::sleep(BUSY_PAUSE);
             continue;
         }
-        if let Some(failure) = failure {
-            tracing::error!(
-                failure,
-                "the store failed: nothing of this transaction is acknowledged"
-            );
-        }
+        log_failure(failure);
         return;
+    }
+}
+
+fn log_failure(failure: Option<String>) {
+    if let Some(failure) = failure {
+        tracing::error!(failure, "the store failed: nothing of this transaction is acknowledged");
+    }
+}
+
+/// Reports outcomes, and knows which requests the store has begun and not finished.
+struct UnderWay<Outcome> {
+    since: Mutex<BTreeMap<Ticket, Instant>>,
+    is_over: Condvar,
+    report: Mutex<Reporter<Outcome>>,
+}
+
+/// Takes outcomes out of a vector.
+type Reporter<Outcome> = Box<dyn FnMut(&mut Vec<(Ticket, Outcome)>) + Send>;
+
+impl<Outcome> UnderWay<Outcome> {
+    fn new(report: impl FnMut(&mut Vec<(Ticket, Outcome)>) + Send + 'static) -> Arc<Self> {
+        let (since, is_over) = (Mutex::default(), Condvar::new());
+        Arc::new(Self { since, is_over, report: Mutex::new(Box::new(report)) })
+    }
+
+    /// Lets requests begin, of which `begin` names those that the store does not commit. None of them
+    /// ends before it is known.
+    fn begin_all(&self, now: Instant, begin: impl FnOnce(&mut dyn FnMut(Ticket))) {
+        let mut since = self.since();
+        begin(&mut |ticket| {
+            since.insert(ticket, now);
+        });
+    }
+
+    /// Reports the outcome of a request that has begun. Returns how long it took.
+    fn end(&self, ticket: Ticket, outcome: Outcome) -> Duration {
+        let begin = self.since().get(&ticket).copied();
+        self.report(&mut vec![(ticket, outcome)]);
+        let mut since = self.since();
+        since.remove(&ticket);
+        if since.is_empty() {
+            self.is_over.notify_all();
+        }
+        begin.map(|begin| begin.elapsed()).unwrap_or_default()
+    }
+
+    fn report(&self, results: &mut Vec<(Ticket, Outcome)>) {
+        let mut report = self.report.lock().unwrap_or_else(PoisonError::into_inner);
+        report(results);
+    }
+
+    /// Waits until no request is under way.
+    fn wait(&self) {
+        let mut since = self.since();
+        while !since.is_empty() {
+            since = self.is_over.wait(since).unwrap_or_else(PoisonError::into_inner);
+        }
+    }
+
+    fn since(&self) -> MutexGuard<'_, BTreeMap<Ticket, Instant>> {
+        self.since.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -394,6 +463,57 @@ mod tests {
         test.thread.finish();
         let times = test.handle.commit_times();
         assert_eq!((times.commits, times.requests), (2, 3));
+    }
+
+    /// Carries out requests in the order that the test wants.
+    struct ConcurrentStore(Sender<(Ticket, u32, Report<Answer>)>);
+
+    impl Storage for ConcurrentStore {
+        type Op = Request;
+        type Outcome = Answer;
+
+        fn commit(&mut self, _requests: &[Request], _outcomes: &mut Vec<Answer>) {
+            unreachable!("every request is begun");
+        }
+
+        fn begin(
+            &mut self,
+            ticket: Ticket,
+            request: Request,
+            report: &Report<Answer>,
+        ) -> Option<Request> {
+            self.0.send((ticket, request.0, Arc::clone(report))).unwrap();
+            None
+        }
+    }
+
+    #[test]
+    fn requests_of_a_concurrent_store_end_in_any_order_and_are_waited_for() {
+        let (begun_in, begun) = mpsc::channel();
+        let (reported_in, reported) = mpsc::channel();
+        let report = move |results: &mut Vec<_>| {
+            results.drain(..).for_each(|result| reported_in.send(result).unwrap());
+        };
+        let store = ConcurrentStore(begun_in);
+        let (mut thread, handle) = StorageThread::start(store, limit(1, 50), report).unwrap();
+        for op in [1, 2, 3] {
+            thread.gather(Ticket(op.into()), Request(op));
+        }
+        thread.submit();
+        let mut all: Vec<_> = (0..3).map(|_| begun.recv_timeout(PATIENCE).unwrap()).collect();
+        let mut end = |nth: usize| {
+            let (ticket, op, report) = all.remove(nth);
+            report(ticket, Ok(op * 10));
+        };
+        end(1);
+        assert_eq!(reported.recv_timeout(PATIENCE), Ok((Ticket(2), Ok(20))));
+        let finishing = thread::spawn(move || thread.finish());
+        end(1);
+        assert!(!finishing.is_finished(), "one is under way");
+        end(0);
+        finishing.join().unwrap();
+        assert_eq!(reported.iter().count(), 2);
+        assert_eq!(handle.commit_times().requests, 3);
     }
 
     /// A store that is busy for this many commits.

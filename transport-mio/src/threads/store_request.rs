@@ -38,7 +38,7 @@ impl StoreRequest for StoreOp {
             | Self::FindSender { .. }
             | Self::RecordReconnect { .. }
             | Self::RecordClock { .. }
-            | Self::Count(_)
+            | Self::BeginSession(_)
             | Self::Undeliverable { .. }
             | Self::Page { .. } => ROW,
         }

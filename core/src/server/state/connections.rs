@@ -10,6 +10,7 @@ use super::session::{Authenticated, Session};
 use super::strangers::Strangers;
 use crate::ids::{ConnId, UserId};
 use crate::server::limits::Limits;
+use crate::server::store::Seq;
 
 /// All connections; and, by user, the connection of the session and the one whose session is about
 /// to begin. A user has at most one of each.
@@ -18,11 +19,19 @@ pub(in crate::server) struct Connections {
     // Boxed, because the nodes of the map are half empty.
     conns: BTreeMap<ConnId, Box<Conn>>,
     sessions: BTreeMap<UserId, ConnId>,
-    granting: BTreeMap<UserId, ConnId>,
+    granting: BTreeMap<UserId, Granting>,
     /// Connections whose session is not about to begin either.
     strangers: Strangers,
     /// Bytes that all connections hold, as each has counted them.
     held_bytes: usize,
+}
+
+/// A session that is about to begin.
+#[derive(Clone, Copy, Debug)]
+struct Granting {
+    conn: ConnId,
+    /// Place of the last session of the user's that is known to have begun on another server.
+    elsewhere: Seq,
 }
 
 /// Whether there is room for another connection.
@@ -151,22 +160,39 @@ impl Connections {
     /// stranger any more.
     pub(in crate::server) fn begin_granting(&mut self, user: UserId, conn: ConnId) {
         self.strangers.leave(conn);
-        self.granting.insert(user, conn);
+        self.granting.insert(user, Granting { conn, elsewhere: Seq::START });
+    }
+
+    /// A session of a user has begun on another server.
+    pub(in crate::server) fn begun_elsewhere(&mut self, user: UserId, place: Seq) {
+        if let Some(granting) = self.granting.get_mut(&user) {
+            granting.elsewhere = granting.elsewhere.max(place);
+        }
     }
 
     /// The connection on which a user's next session is about to begin.
     pub(in crate::server) fn granted_to(&self, user: UserId) -> Option<ConnId> {
-        self.granting.get(&user).copied()
+        self.granting.get(&user).map(|granting| granting.conn)
     }
 
-    /// The grant was made, or could not be. Returns whether the next session of the user is still
-    /// to begin on this connection.
-    pub(in crate::server) fn end_granting(&mut self, user: UserId, conn: ConnId) -> bool {
-        let is_own = self.granting.get(&user) == Some(&conn);
-        if is_own {
+    /// The grant was made. Returns whether the next session of the user is still to begin on this
+    /// connection, at this place among those on all servers.
+    pub(in crate::server) fn end_granting(
+        &mut self,
+        user: UserId,
+        conn: ConnId,
+        place: Seq,
+    ) -> bool {
+        let granting = self.granting.get(&user).filter(|granting| granting.conn == conn).copied();
+        self.cancel_granting(user, conn);
+        granting.is_some_and(|granting| granting.elsewhere <= place)
+    }
+
+    /// The grant could not be made.
+    pub(in crate::server) fn cancel_granting(&mut self, user: UserId, conn: ConnId) {
+        if self.granted_to(user) == Some(conn) {
             self.granting.remove(&user);
         }
-        is_own
     }
 
     pub(in crate::server) fn is_consistent(&self) -> Result<(), &'static str> {

@@ -1,6 +1,7 @@
 //! Progress of the drain of a mailbox.
 
 use super::in_flight::InFlight;
+use super::sharing::Moment;
 use crate::ids::ConnId;
 use crate::server::limits::Limits;
 use crate::server::store::{PageLimit, Seq};
@@ -24,6 +25,8 @@ pub(super) struct Drain {
     /// Count of items that were read from the store and sent.
     pub(super) drained: u32,
     pub(super) finale: Finale,
+    /// What was stored before then, by whichever server, will have been read when the drain ends.
+    pub(super) since: Moment,
 }
 
 /// What follows once everything stored has been sent and acknowledged.
@@ -46,12 +49,13 @@ pub(in crate::server) enum DrainStep {
     AwaitRoom,
     /// Announce with a 255 that everything was sent.
     Announce { conn: ConnId, drained: u32 },
-    /// Nothing: the owner has taken everything, and the mailbox has gone live.
-    Live(ConnId),
+    /// Nothing: the owner has taken everything that was stored before `since`, at least, and the
+    /// mailbox has gone live.
+    Live { conn: ConnId, since: Moment },
 }
 
 impl Drain {
-    pub(super) const fn new(conn: ConnId, finale: Finale) -> Self {
+    pub(super) fn new(conn: ConnId, finale: Finale) -> Self {
         Self {
             conn,
             cursor: Seq::START,
@@ -61,6 +65,7 @@ impl Drain {
             stalled: false,
             drained: 0,
             finale,
+            since: Moment::default(),
         }
     }
 

@@ -3,11 +3,12 @@
 use alloc::boxed::Box;
 
 use super::otps::IssuedOtp;
+use super::sharing::Moment;
 use crate::crypto::FreshSession;
 use crate::frame::{Durable, Signed, Verified};
 use crate::ids::{ConnId, Phone, UserId};
 use crate::keys::{PublicKey, SymmetricKey};
-use crate::server::store::{User, Waiting};
+use crate::server::store::{Seq, SessionBegun, User, Waiting};
 use crate::wire::Packet;
 
 /// A request before a session, as it arrived.
@@ -51,8 +52,9 @@ pub(in crate::server) struct Reconnecting {
 pub(in crate::server) enum Entry {
     /// The account is new: a 201 grants the session.
     Registered { registering: Durable<Registering>, user: UserId },
-    /// A 206 grants the session, and says how many stored items are pending.
-    Reconnected { reconnecting: Durable<Reconnecting>, waiting: Waiting },
+    /// A 206 grants the session, and says how many stored items are pending. The store recorded the
+    /// session after the moment `since`.
+    Reconnected { reconnecting: Durable<Reconnecting>, begun: SessionBegun, since: Moment },
 }
 
 impl Request {
@@ -101,7 +103,16 @@ impl Entry {
     pub(in crate::server) fn waiting(&self) -> Waiting {
         match self {
             Self::Registered { .. } => Waiting::default(),
-            Self::Reconnected { waiting, .. } => *waiting,
+            Self::Reconnected { begun, .. } => begun.waiting,
+        }
+    }
+
+    /// The place of the session among those of the user on all servers. The first one is before all
+    /// others.
+    pub(in crate::server) const fn place(&self) -> Seq {
+        match self {
+            Self::Registered { .. } => Seq::START,
+            Self::Reconnected { begun, .. } => begun.place,
         }
     }
 

@@ -22,6 +22,7 @@ use super::acknowledgement::{Acknowledgement, Released};
 use super::drain::{Drain, Finale};
 use super::in_flight::{InFlight, Place};
 use super::settling::Settling;
+use super::sharing::Moment;
 use super::unstored::{Unstored, Waiting};
 use crate::frame::{Durable, Verified};
 use crate::ids::ConnId;
@@ -37,8 +38,8 @@ pub(in crate::server) struct Mailbox {
     counted: usize,
     /// Arrivals that wait to be appended, oldest first.
     queue: VecDeque<Verified<Packet>>,
-    /// An append is under way.
-    appending: bool,
+    /// When the append under way began.
+    appending: Option<Moment>,
     /// The owner's acknowledgements of items that are being appended; they wait until the append
     /// has ended.
     deferred: Vec<Acknowledgement>,
@@ -63,8 +64,9 @@ enum Presence {
 pub(in crate::server) enum Start {
     /// A new account: no 255 is due, but someone may have written since the account was created.
     Fresh,
-    /// After a 106: a 255 says when everything that was stored has been sent.
-    Reconnected,
+    /// After a 106: a 255 says when everything that was stored has been sent. The store recorded the
+    /// session after this moment.
+    Reconnected { since: Moment },
 }
 
 /// Decision about an item on its way to its recipient.
@@ -94,7 +96,7 @@ impl Mailbox {
             in_flight: InFlight::default(),
             counted: 0,
             queue: VecDeque::new(),
-            appending: false,
+            appending: None,
             deferred: Vec::new(),
             promised: BTreeSet::new(),
             retry_at: None,
@@ -104,11 +106,11 @@ impl Mailbox {
 
     /// The owner's session begins on this connection.
     pub(in crate::server) fn attach(&mut self, conn: ConnId, start: Start) {
-        let finale = match start {
-            Start::Fresh => Finale::Silent,
-            Start::Reconnected => Finale::Announce,
+        let (finale, since) = match start {
+            Start::Fresh => (Finale::Silent, Moment::default()),
+            Start::Reconnected { since } => (Finale::Announce, since),
         };
-        self.presence = Presence::Draining(Drain::new(conn, finale));
+        self.presence = Presence::Draining(Drain { since, ..Drain::new(conn, finale) });
     }
 
     /// The owner's connection is gone: what was held for it goes to the store, oldest first and
@@ -144,7 +146,7 @@ impl Mailbox {
     }
 
     pub(in crate::server) const fn is_appending(&self) -> bool {
-        self.appending
+        self.appending.is_some()
     }
 
     /// Whether a page is being read.
@@ -159,7 +161,7 @@ impl Mailbox {
 
     /// Whether nothing waits for the store.
     pub(in crate::server) fn is_settled(&self) -> bool {
-        self.queue.is_empty() && !self.appending
+        self.queue.is_empty() && !self.is_appending()
     }
 
     /// Whether there is nothing to remember: the owner is away, or live and has acknowledged
@@ -334,8 +336,9 @@ impl Mailbox {
         &mut self,
         limits: &Limits,
         unstored: &mut Unstored,
+        moment: Moment,
     ) -> Option<Vec<Verified<Packet>>> {
-        if self.appending || matches!(self.presence, Presence::Live(_)) {
+        if self.is_appending() || matches!(self.presence, Presence::Live(_)) {
             return None;
         }
         let mut packets = self.in_flight.begin_append();
@@ -345,8 +348,8 @@ impl Mailbox {
         // Saturating: what is in flight is appended whole, even if it is more than one batch.
         let room = limits.append_batch.saturating_sub(packets.len()).min(self.queue.len());
         packets.extend(self.queue.drain(..room));
-        self.appending = !packets.is_empty();
-        self.appending.then_some(packets)
+        self.appending = (!packets.is_empty()).then_some(moment);
+        self.is_appending().then_some(packets)
     }
 
     /// An item of the append under way is in the store.
@@ -400,11 +403,13 @@ impl Mailbox {
         withdrawn
     }
 
-    /// The append under way has ended. Returns the acknowledgements that waited for it.
-    pub(in crate::server) fn append_ended(&mut self) -> Vec<Acknowledgement> {
-        self.appending = false;
+    /// The append under way has ended, and has stored something or not. Returns the acknowledgements
+    /// that waited for it.
+    pub(in crate::server) fn append_ended(&mut self, has_stored: bool) -> Vec<Acknowledgement> {
+        let began = self.appending.take().filter(|_| has_stored).unwrap_or_default();
         if let Presence::Draining(drain) = &mut self.presence {
             drain.more = true;
+            drain.since = drain.since.max(began);
         }
         self.promised.clear();
         core::mem::take(&mut self.deferred)
@@ -435,6 +440,18 @@ impl Mailbox {
         }
     }
 
+    /// Others may have stored something: it is read.
+    pub(in crate::server) fn look_again(&mut self) {
+        match &mut self.presence {
+            Presence::Live(conn) => {
+                let conn = *conn;
+                self.spill(conn);
+            }
+            Presence::Draining(drain) => drain.more = true,
+            Presence::Away => {}
+        }
+    }
+
     /// Changes from live to draining: the next append begins with what is in flight. No 255
     /// follows, because the client has already received it.
     fn spill(&mut self, conn: ConnId) {
@@ -454,10 +471,10 @@ impl Mailbox {
             Presence::Live(_) if !self.is_settled() => {
                 Err("something waits for the store behind a live recipient")
             }
-            _ if in_flight_appends && !self.appending => {
+            _ if in_flight_appends && !self.is_appending() => {
                 Err("an item is being appended without an append")
             }
-            _ if !self.deferred.is_empty() && !self.appending => {
+            _ if !self.deferred.is_empty() && !self.is_appending() => {
                 Err("acknowledgements wait for an append that is not under way")
             }
             _ if self.promised.iter().any(|item| self.in_flight.place(item).is_none()) => {

@@ -13,6 +13,7 @@ use proptest::prelude::*;
 use super::acknowledgement::{Acknowledgement, Released};
 use super::drain::DrainStep;
 use super::mailbox::{Mailbox, Routed, Start};
+use super::sharing::Moment;
 use super::unstored::Unstored;
 use crate::frame::Verified;
 use crate::ids::{ConnId, MessageId, UserId};
@@ -134,7 +135,7 @@ impl MailboxBed {
                 self.conns += 1;
                 let start = match how {
                     Attach::New => Start::Fresh,
-                    Attach::Again => Start::Reconnected,
+                    Attach::Again => Start::Reconnected { since: Moment::default() },
                 };
                 self.mailbox.attach(ConnId(self.conns), start);
             }
@@ -208,7 +209,8 @@ impl MailboxBed {
         if let Some(until) = self.mailbox.rests_until(self.now) {
             self.alarm.get_or_insert(until);
         } else {
-            let packets = self.mailbox.begin_append(&self.limits, &mut self.unstored);
+            let packets =
+                self.mailbox.begin_append(&self.limits, &mut self.unstored, Moment::default());
             self.asked.extend(packets.map(Asked::Append));
             while let Some(step) = self.mailbox.next_drain_step(&self.limits, usize::MAX) {
                 match step {
@@ -217,7 +219,7 @@ impl MailboxBed {
                     }
                     DrainStep::AwaitRoom => panic!("a window that no share limits has room"),
                     DrainStep::Announce { .. } => self.mailbox.announced(),
-                    DrainStep::Live(_) => break,
+                    DrainStep::Live { .. } => break,
                 }
             }
         }
@@ -301,7 +303,7 @@ impl MailboxBed {
         if answer == Answer::Failed {
             self.rest();
         }
-        for acknowledgement in self.mailbox.append_ended() {
+        for acknowledgement in self.mailbox.append_ended(true) {
             self.release(acknowledgement);
         }
     }

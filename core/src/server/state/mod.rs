@@ -17,6 +17,7 @@
 //! | `otps`, `server_key` | one-time passwords, the signed answer to a 105 before a session |
 //! | `admission`, `user_meters` | rate limits: of strangers, and of users |
 //! | `strangers` | connections without a session, by address |
+//! | `sharing` | sessions of a server that shares its store |
 //! | `shedding` | strangers who were disconnected without an answer |
 //! | `refusal` | the content of a 244 |
 //! | `touched` | mailboxes and connections that `settle` looks at |
@@ -43,6 +44,7 @@ pub(super) mod sent_messages;
 pub(super) mod server_key;
 pub(super) mod session;
 pub(super) mod settling;
+pub(super) mod sharing;
 pub(super) mod shedding;
 pub(super) mod strangers;
 pub(super) mod touched;

@@ -28,6 +28,10 @@ impl Server {
         let Self { mailboxes, connections, config, now, .. } = self;
         let share = mailboxes.in_flight.share(&config.limits, connections.sessions());
         let (mailbox, unstored) = mailboxes.of(recipient, || connections.live(recipient));
+        if item.kind == ItemKind::Message && !self.sharing.may_forward(item.origin, recipient) {
+            mailbox.look_again();
+            self.touched.mailbox(recipient);
+        }
         if item.kind == ItemKind::Message && mailbox.would_store(&config.limits, share, &item) {
             let len = packet.get().bytes().len();
             if let Err(wait) = self.daily_bytes.admit(&config.limits, item.origin, len, now.mono) {
@@ -95,6 +99,7 @@ impl Server {
         fates: Vec<Fate<Verified<Packet>>>,
         error: Option<StoreError>,
     ) {
+        let has_stored = fates.iter().any(|fate| matches!(fate, Fate::Stored(_)));
         for fate in fates {
             let packet = match &fate {
                 Fate::Stored(durable) | Fate::Duplicate(durable) => durable.get().get(),
@@ -119,7 +124,7 @@ impl Server {
             self.store_failed(error);
             self.rest_mailbox(recipient);
         }
-        for acknowledgement in self.mailbox(recipient).0.append_ended() {
+        for acknowledgement in self.mailbox(recipient).0.append_ended(has_stored) {
             self.acknowledge(recipient, acknowledgement);
         }
         self.touched.mailbox(recipient);

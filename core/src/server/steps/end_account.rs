@@ -12,7 +12,7 @@ impl Server {
     pub(in crate::server) fn on_account_changed(&mut self, user: UserId, why: AccountChange) {
         let granted = self.connections.granted_to(user);
         if let Some(conn) = granted {
-            self.connections.end_granting(user, conn);
+            self.connections.cancel_granting(user, conn);
         }
         for conn in granted.into_iter().chain(self.connections.of_user(user)) {
             let refusal = match why {

@@ -185,7 +185,7 @@ impl Server {
                 | AwaitStore::ReconnectorFound(_)
                 | AwaitStore::ReconnectorFoundByPhone(_)
                 | AwaitStore::ReconnectRecorded(_)
-                | AwaitStore::Counted(_)
+                | AwaitStore::SessionBegun { .. }
                 | AwaitStore::LookedUp { .. }
                 | AwaitStore::Settled(_)
                 | AwaitStore::ReceiptsDropped(_)

@@ -65,6 +65,7 @@ impl Server {
         self.user_meters.end_session(user, meters, self.now.mono);
         self.record_answers(user, answers);
         self.connections.session_ended(user, conn_id);
+        self.end_sharing(user);
         self.detach(user, conn_id);
         self.out.notify(Notice::SessionClosed { user, conn: conn_id });
     }

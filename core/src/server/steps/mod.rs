@@ -16,6 +16,7 @@
 //! | `refuse` | every 244, and how answers are made |
 //! | `relieve` | connections that hold most are closed when memory runs short |
 //! | `end_account` | the session of a deleted or suspended account ends |
+//! | `share` | what other servers do to a store that is shared |
 //! | `reconfigure` | settings change while the server runs |
 //! | `leave` | sessions and the server end in order |
 //! | `expire` | items past retention |
@@ -40,4 +41,5 @@ mod refuse;
 mod register;
 mod relieve;
 mod settle;
+mod share;
 mod tell_undeliverable;

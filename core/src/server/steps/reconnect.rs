@@ -13,7 +13,8 @@ use crate::server::awaits::{
 };
 use crate::server::state::entry::{Entry, Reconnecting, Request};
 use crate::server::state::refusal::Refusal;
-use crate::server::store::{StoreOp, User, Waiting};
+use crate::server::state::sharing::Moment;
+use crate::server::store::{SessionBegun, StoreOp, User};
 use crate::time::whole_secs;
 use crate::wire::{ErrorCode, ReconnectRequest};
 
@@ -210,7 +211,9 @@ impl Server {
         self.displace(user);
         self.connections.begin_granting(user, conn);
         self.settle_mailbox(user);
-        self.out.store(StoreOp::Count(user), AwaitStore::Counted(Box::new(reconnecting)));
+        let (reconnecting, since) = (Box::new(reconnecting), self.sharing.moment());
+        let begun = AwaitStore::SessionBegun { reconnecting, since };
+        self.out.store(StoreOp::BeginSession(user), begun);
     }
 
     fn refuse_reconnect(&mut self, reconnecting: &Reconnecting, why: NotRecorded) {
@@ -235,16 +238,17 @@ impl Server {
         }
     }
 
-    pub(in crate::server) fn on_counted(
+    pub(in crate::server) fn on_session_begun(
         &mut self,
         reconnecting: Durable<Reconnecting>,
-        counted: Result<Waiting, StoreError>,
+        since: Moment,
+        begun: Result<SessionBegun, StoreError>,
     ) {
-        match counted {
-            Ok(waiting) => self.grant(Entry::Reconnected { reconnecting, waiting }),
+        match begun {
+            Ok(begun) => self.grant(Entry::Reconnected { reconnecting, begun, since }),
             Err(error) => {
                 let Reconnecting { request, reply_key, user, .. } = reconnecting.get();
-                self.connections.end_granting(user.id, request.get().conn);
+                self.connections.cancel_granting(user.id, request.get().conn);
                 let code = self.store_failed(error);
                 self.refuse_opened(request.get(), code, reply_key);
             }

@@ -55,7 +55,7 @@ impl Server {
             self.alarms.arm_if_idle(Alarm::Mailbox(user), until);
             None
         } else {
-            if let Some(packets) = mailbox.begin_append(limits, unstored) {
+            if let Some(packets) = mailbox.begin_append(limits, unstored, self.sharing.moment()) {
                 let at = self.now.wall;
                 let op = StoreOp::Append {
                     recipient: user,
@@ -79,7 +79,8 @@ impl Server {
             }
             Some(DrainStep::AwaitRoom) => self.mailboxes.in_flight.await_room(user),
             Some(DrainStep::Announce { conn, drained }) => self.announce(conn, drained),
-            Some(DrainStep::Live(conn)) => {
+            Some(DrainStep::Live { conn, since }) => {
+                self.sharing.taken(user, since);
                 if let Some((_, session)) = self.connections.session_mut(conn) {
                     session.all_taken();
                 }

@@ -145,7 +145,7 @@ mod tests {
 
     fn commit(store: &mut impl Storage<Op = StoreOp, Outcome = StoreOutcome>) -> StoreOutcome {
         let mut outcomes = Vec::new();
-        store.commit(&[StoreOp::Count(UserId::new(1).unwrap())], &mut outcomes);
+        store.commit(&[StoreOp::BeginSession(UserId::new(1).unwrap())], &mut outcomes);
         outcomes.remove(0)
     }
 

@@ -124,6 +124,41 @@ impl DataFolder {
         DatabaseMark::new(self.0.file(MARK))
     }
 
+    /// The deployment in NATS that the folder's server belongs to; `None` if it has a database, or no
+    /// server has run.
+    pub(crate) fn deployment(&self) -> Result<Option<String>, Failure> {
+        let path = self.0.file(STORE);
+        if !path.try_exists()? {
+            return Ok(None);
+        }
+        let text = self.0.read(STORE)?;
+        match text.trim_end().strip_prefix(NATS) {
+            Some(deployment) => Ok(Some(deployment.to_owned())),
+            None => Err(Failure::new(format_args!(
+                "{} is damaged, or of a later version: it must contain `{NATS}` and the name of a \
+                 deployment",
+                path.display()
+            ))),
+        }
+    }
+
+    /// Remembers that the folder's server belongs to a deployment in NATS.
+    pub(crate) fn remember_deployment(&self, deployment: &str) -> Result<(), Failure> {
+        self.0.write(STORE, &format!("{NATS}{deployment}\n"))
+    }
+
+    /// The folder, for a command that works on its database and makes no sense without.
+    pub(crate) fn with_database(&self, instead: &str) -> Result<&Self, Failure> {
+        match self.deployment()? {
+            None => Ok(self),
+            Some(deployment) => Err(Failure::new(format_args!(
+                "the server of {} keeps its accounts in NATS, in the deployment \"{deployment}\", and \
+                 not in a database: {instead}",
+                self.path().display()
+            ))),
+        }
+    }
+
     /// Path of the configuration file in the folder.
     pub(crate) fn config_file(&self) -> PathBuf {
         self.0.file(FILE_NAME)
@@ -159,22 +194,30 @@ impl DataFolder {
         Failure::new(format_args!("no server has run on {} yet", self.0.path().display()))
     }
 
-    /// Loads the server's keys, and creates missing ones. The caller must hold the lock and have
-    /// created the database.
-    ///
-    /// Fails if the private key is missing and the database has users: they trust the lost key, and
-    /// a new one would lock all of them out for good.
-    pub(crate) fn keys(&self, provider: &dyn Provider) -> Result<Keys, Failure> {
+    /// Fails if the database has users: they trust the server's key, which is missing, and a new one
+    /// would lock all of them out for good.
+    pub(crate) fn refuse_new_key(&self) -> Result<(), Failure> {
+        if self.inspect()?.stats()?.last_user_id == 0 {
+            return Ok(());
+        }
+        Err(Failure::new(format_args!(
+            "{} is missing, and the users in the database trust no other key: restore the file from \
+             a backup",
+            self.key_path().display()
+        )))
+    }
+
+    /// Loads the server's keys, and creates missing ones, unless `refuse_new_key` fails. The caller
+    /// must hold the lock and have created the store.
+    pub(crate) fn keys(
+        &self,
+        provider: &dyn Provider,
+        refuse_new_key: impl FnOnce() -> Result<(), Failure>,
+    ) -> Result<Keys, Failure> {
         let file = KeyFile::new(self.key_path());
         let der = match file.load(None) {
-            Err(KeyFileError::Missing(path)) => {
-                if self.inspect()?.stats()?.last_user_id > 0 {
-                    return Err(Failure::new(format_args!(
-                        "{} is missing, and the users in the database trust no other key: restore \
-                         the file from a backup",
-                        path.display()
-                    )));
-                }
+            Err(KeyFileError::Missing(_)) => {
+                refuse_new_key()?;
                 let der = provider.generate_key(&mut *random_rng()?)?;
                 file.create(&der, None, &mut *random_rng()?)?;
                 der
@@ -234,3 +277,7 @@ pub(crate) const KEY: &str = "server-key.pem";
 const PUBLIC_KEY: &str = "server-key.pub.pem";
 const WRAPPING_KEY: &str = "wrapping-key";
 const ADDRESS: &str = "address";
+/// Names the store that the server uses, unless it is the database.
+const STORE: &str = "store";
+/// Stands in that file before the name of a deployment.
+const NATS: &str = "nats ";

@@ -8,12 +8,8 @@ use sealpost_storage::{
     DatabaseId, Inspector, Marked, OpenError, OpenFailure, Quota, Remembered, SqliteStorage,
 };
 
-use crate::ballast::Ballasted;
 use crate::data::{DATABASE, DataFolder, KEY, RESTORED, STAGING};
 use crate::skipped::{Skipped, skip_ids};
-
-/// The store of a running server.
-pub(crate) type ServerStore = Ballasted<Marked<SqliteStorage>>;
 
 impl DataFolder {
     /// Opens the database for reading. A server may be using it.
@@ -155,15 +151,21 @@ impl DataFolder {
         Ok(())
     }
 
-    /// Whether the folder has had a database: it is created before anything else.
+    /// Whether a server has used the folder: there is a key, or the folder remembers a database. Both
+    /// are created before anything else.
     pub(crate) fn is_used(&self) -> Result<bool, Failure> {
         Ok(self.file(KEY).try_exists()? || self.mark().read()?.is_some())
     }
 
+    /// Whether the folder has a database, or has had one, as far as it remembers without its key.
+    pub(crate) fn has_database(&self) -> Result<bool, Failure> {
+        self.refuse_unfinished_restore()?;
+        Ok(self.database().try_exists()? || self.mark().read()?.is_some())
+    }
+
     /// Whether the folder is that of a server, perhaps one whose creation was interrupted.
     pub(crate) fn is_a_server_s(&self) -> Result<bool, Failure> {
-        self.refuse_unfinished_restore()?;
-        Ok(self.database().try_exists()? || self.is_used()?)
+        Ok(self.has_database()? || self.is_used()?)
     }
 
     /// Opens the database for a command. The caller must hold the lock.

@@ -14,8 +14,8 @@ use zeroize::Zeroizing;
 
 use crate::admin;
 use crate::config::Span;
-use crate::data::DataFolder;
 use crate::offline;
+use crate::site::Site;
 
 /// Commands on invitations.
 #[derive(Debug, Subcommand)]
@@ -66,16 +66,16 @@ pub(crate) struct CreateArgs {
 }
 
 /// Carries out a command on invitations.
-pub(crate) fn run(data: &DataFolder, task: &InviteTask) -> Result<(), Failure> {
+pub(crate) fn run(site: &Site, task: &InviteTask) -> Result<(), Failure> {
     match task {
-        InviteTask::Create(args) => create(data, args),
-        InviteTask::List { format } => list(data, format.format()),
-        InviteTask::Revoke { id, format } => admin::revoke_invitation(data, *id, format.format()),
+        InviteTask::Create(args) => create(site, args),
+        InviteTask::List { format } => list(site, format.format()),
+        InviteTask::Revoke { id, format } => admin::revoke_invitation(site, *id, format.format()),
     }
 }
 
-fn create(data: &DataFolder, args: &CreateArgs) -> Result<(), Failure> {
-    let address = offline::address(data, args.host.as_deref())?;
+fn create(site: &Site, args: &CreateArgs) -> Result<(), Failure> {
+    let address = offline::address(site.data(), args.host.as_deref())?;
     let invitation = draw_code()?;
     let now = now()?;
     let new = NewInvitation {
@@ -86,7 +86,7 @@ fn create(data: &DataFolder, args: &CreateArgs) -> Result<(), Failure> {
         phone: args.phone,
         note: args.note.clone(),
     };
-    let id = admin::create_invitation(data, &new)?;
+    let id = admin::create_invitation(site, &new)?;
     let link = Zeroizing::new(InvitationLink { address, invitation }.to_string());
     if args.format.format() == Format::Json {
         return Line::json(&CreatedJson {
@@ -111,8 +111,8 @@ fn create(data: &DataFolder, args: &CreateArgs) -> Result<(), Failure> {
     ))
 }
 
-fn list(data: &DataFolder, format: Format) -> Result<(), Failure> {
-    let (inspector, now) = (data.inspect()?, now()?);
+fn list(site: &Site, format: Format) -> Result<(), Failure> {
+    let (inspector, now) = (site.inspect()?, now()?);
     if format == Format::Text {
         Line::text(HEADLINE)?;
     }
@@ -126,6 +126,9 @@ fn list(data: &DataFolder, format: Format) -> Result<(), Failure> {
                 Format::Text => Line::text(row(record, now))?,
                 Format::Json => Line::json(&InvitationJson::new(record, now))?,
             }
+        }
+        if page.len() < PAGE as usize {
+            return Ok(());
         }
     }
 }
@@ -201,7 +204,7 @@ fn state(record: &InvitationRecord, now: Timestamp) -> &'static str {
 
 const HEADLINE: &str = "id      state      uses left  expires (UTC)        phone             note";
 
-/// Invitations read from the database at once.
+/// Invitations read from the store at once.
 const PAGE: u32 = 1_000;
 
 const CODE_LEN: usize = 26;

@@ -25,6 +25,7 @@ use serde_json::json;
 use crate::admin;
 use crate::backup::sync;
 use crate::data::{DataFolder, KEY};
+use crate::site::Site;
 
 /// Commands on the server's key.
 #[derive(Clone, Copy, Debug, Subcommand)]
@@ -82,16 +83,16 @@ struct SuccessorReport {
 }
 
 /// Carries out a command on the server's key. `retire_after` is the time that both keys hold.
-pub(crate) fn run(data: &DataFolder, task: KeyTask, retire_after: Duration) -> Result<(), Failure> {
+pub(crate) fn run(site: &Site, task: KeyTask, retire_after: Duration) -> Result<(), Failure> {
     match task {
-        KeyTask::Status { format } => status(data, retire_after, format.format()),
-        KeyTask::Rotate { format } => change(data, KeyChange::Rotate, format.format()),
-        KeyTask::Retire { format } => change(data, KeyChange::Retire, format.format()),
+        KeyTask::Status { format } => status(site.data(), retire_after, format.format()),
+        KeyTask::Rotate { format } => change(site, KeyChange::Rotate, format.format()),
+        KeyTask::Retire { format } => change(site, KeyChange::Retire, format.format()),
     }
 }
 
-fn change(data: &DataFolder, change: KeyChange, format: Format) -> Result<(), Failure> {
-    let report = admin::change_key(data, change)?;
+fn change(site: &Site, change: KeyChange, format: Format) -> Result<(), Failure> {
+    let report = admin::change_key(site, change)?;
     if format == Format::Json {
         return Line::json(&report);
     }

@@ -24,9 +24,11 @@ mod restore;
 mod running;
 mod serve;
 mod show;
+mod site;
 mod size;
 mod skipped;
 mod sockets;
+mod store;
 mod supervisor;
 mod tls;
 
@@ -41,6 +43,7 @@ use config::{Config, Layers};
 use data::DataFolder;
 use offline::AddressKey;
 use restore::{Existing, restore};
+use site::Site;
 
 fn main() -> ExitCode {
     run_program("sealpostd", run)
@@ -51,6 +54,8 @@ fn run(args: Args) -> Result<(), Failure> {
     let layers = Layers::new(args.config, args.flags)?;
     let path = || layers.data();
     let existing = || DataFolder::existing(&path()?);
+    let site = || Site::existing(&path()?, &layers);
+    let database = |instead| site()?.data().with_database(instead).cloned();
     match args.task {
         None => serve::serve(&layers, args.init),
         Some(Task::Init { format }) => init::init(&layers, format.format()),
@@ -59,53 +64,53 @@ fn run(args: Args) -> Result<(), Failure> {
             init::check_config(&layers, format.format())
         }
         Some(Task::Users { task: UserTask::List { format } }) => {
-            show::users(&existing()?, format.format())
+            show::users(&site()?, format.format())
         }
         Some(Task::Users { task: UserTask::Show { phone, format } }) => {
-            show::user(&existing()?, phone, format.format())
+            show::user(&site()?, phone, format.format())
         }
         Some(Task::Users { task: UserTask::Delete { user } }) => {
-            change(&existing()?, &user, UserChange::Delete)
+            change(&site()?, &user, UserChange::Delete)
         }
         Some(Task::Users { task: UserTask::Suspend { user } }) => {
-            change(&existing()?, &user, UserChange::Suspend)
+            change(&site()?, &user, UserChange::Suspend)
         }
         Some(Task::Users { task: UserTask::Resume { user } }) => {
-            change(&existing()?, &user, UserChange::Resume)
+            change(&site()?, &user, UserChange::Resume)
         }
         Some(Task::Key { task }) => {
             let retire_after = Config::new(&layers.settings()?)?.key.retire_after;
-            key::run(&existing()?, task, retire_after.0)
+            key::run(&site()?, task, retire_after.0)
         }
-        Some(Task::Invite { task }) => invite::run(&existing()?, &task),
-        Some(Task::Stats { format }) => admin::stats(&existing()?, format.format()),
+        Some(Task::Invite { task }) => invite::run(&site()?, &task),
+        Some(Task::Stats { format }) => admin::stats(&site()?, format.format()),
         Some(Task::Health { metrics, format }) => {
             let configured = Config::new(&layers.settings()?)?.metrics.listen;
             metrics::health(metrics.or(configured), existing, format.format())
         }
         Some(Task::LogLevel { level, format }) => {
-            admin::change_log_level(&existing()?, level, format.format())
+            admin::change_log_level(&site()?, level, format.format())
         }
         Some(Task::Top { once, format }) => {
             let repeat = if once { Repeat::Once } else { Repeat::UntilLeft };
             admin::top(&existing()?, repeat, format.format())
         }
-        Some(Task::Reload { format }) => admin::reload(&existing()?, format.format()),
+        Some(Task::Reload { format }) => admin::reload(&site()?, format.format()),
         Some(Task::Stop { format }) => admin::stop(&existing()?, format.format()),
-        Some(Task::Check { format }) => show::check(&existing()?, format.format()),
-        Some(Task::TrustClock { format }) => offline::trust_clock(&existing()?, format.format()),
-        Some(Task::Backup { to, format }) => back_up(&existing()?, &to, format.format()),
+        Some(Task::Check { format }) => show::check(&database(CHECK)?, format.format()),
+        Some(Task::TrustClock { format }) => offline::trust_clock(&site()?, format.format()),
+        Some(Task::Backup { to, format }) => back_up(&database(BACKUP)?, &to, format.format()),
         // The only command on a folder that need not exist.
         Some(Task::Restore { backup, replace, skip_ids, format }) => {
             let existing = if replace { Existing::MoveAside } else { Existing::Refuse };
             let data = DataFolder::make(&path()?)?;
-            restore(&backup, &data, existing, skip_ids, format.format())
+            restore(&backup, data.with_database(RESTORE)?, existing, skip_ids, format.format())
         }
         Some(Task::AcceptDatabase { skip_ids, format }) => {
-            offline::accept_database(&existing()?, skip_ids, format.format())
+            offline::accept_database(&database(NO_DATABASE)?, skip_ids, format.format())
         }
         Some(Task::NewDatabase { profile, format }) => {
-            offline::create_database(&existing()?, profile.profile(), format.format())
+            offline::create_database(&database(NO_DATABASE)?, profile.profile(), format.format())
         }
         Some(Task::Address { host, old, format }) => {
             let key = if old { AddressKey::Old } else { AddressKey::New };
@@ -115,6 +120,16 @@ fn run(args: Args) -> Result<(), Failure> {
     }
 }
 
-fn change(data: &DataFolder, user: &ChangeArgs, change: UserChange) -> Result<(), Failure> {
-    admin::change_user(data, user.phone, change, user.format.format())
+fn change(site: &Site, user: &ChangeArgs, change: UserChange) -> Result<(), Failure> {
+    admin::change_user(site, user.phone, change, user.format.format())
 }
+
+/// What to do in place of commands that need a database.
+const CHECK: &str =
+    "NATS checks its own files; `nats stream report` shows the state of the streams";
+const BACKUP: &str = "back up the streams with `nats account backup`, and copy the keys in the data \
+                      folder (docs/OPERATING.md, Several servers)";
+const RESTORE: &str = "restore the streams with `nats account restore`, and copy the keys into the data \
+                       folder (docs/OPERATING.md, Several servers)";
+const NO_DATABASE: &str =
+    "to begin with nothing, use a new data folder, and another nats.deployment";

@@ -9,11 +9,12 @@ use serde_json::json;
 
 use crate::address::lacks_host;
 use crate::data::DataFolder;
+use crate::site::Site;
 
 /// Records the clock's time as the newest one, however far it is from the one on record.
-pub(crate) fn trust_clock(data: &DataFolder, format: Format) -> Result<(), Failure> {
-    let _lock = data.lock()?;
-    let mut store = data.open_existing()?;
+pub(crate) fn trust_clock(site: &Site, format: Format) -> Result<(), Failure> {
+    let _lock = site.data().lock()?;
+    let mut store = site.open()?;
     let clock = now()?;
     store.trust_clock(clock)?;
     match format {

@@ -186,7 +186,7 @@ mod tests {
     use sealpost_core::frame::{Event, Input};
     use sealpost_core::server::limits::Limits;
     use sealpost_core::server::{
-        Command, OtpChannel, Reconfiguration, RegisteredPhones, Registration,
+        Command, OtpChannel, Reconfiguration, RegisteredPhones, Registration, Servers,
     };
     use sealpost_core::time::{Mono, Now, Timestamp};
     use sealpost_core::wire::Profile;
@@ -207,6 +207,7 @@ mod tests {
             profile: Profile::Compact,
             server_key: provider.load_key(der.expose()).unwrap().public_key().clone(),
             successor: None,
+            servers: Servers::One,
             otp_channel: OtpChannel::InBand,
             registered_phones: RegisteredPhones::Told,
             registration: Registration::default(),

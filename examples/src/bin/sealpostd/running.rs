@@ -10,8 +10,8 @@ use sealpost_programs::LogControl;
 use sealpost_storage::SharedQuota;
 
 use crate::data::DataFolder;
-use crate::database::ServerStore;
 use crate::metrics::{Process, Vitals};
+use crate::store::{ReadAccess, ServerStore};
 use crate::supervisor::Reloader;
 use crate::tls::Expiry;
 
@@ -21,6 +21,7 @@ pub(crate) struct Running {
     pub(crate) data: DataFolder,
     pub(crate) handle: Handle<Server>,
     pub(crate) store: StoreHandle<ServerStore>,
+    pub(crate) reading: ReadAccess,
     pub(crate) log: LogControl,
     pub(crate) reloader: Reloader,
     pub(crate) since: SystemTime,

@@ -4,32 +4,27 @@ use std::fs::File;
 use std::sync::Arc;
 use std::time::SystemTime;
 
-use sealpost_core::crypto::Provider;
 use sealpost_core::entropy::Entropy;
 use sealpost_core::server::limits::Limits;
 use sealpost_core::server::{self, Server};
 use sealpost_core::wire::Profile;
 use sealpost_mio::{HostConfig, ListeningSocket, ServerHost, SignalHandling, raise_file_limit};
 use sealpost_programs::{Failure, Line, entropy, start_log};
-use sealpost_storage::SharedQuota;
 
 use crate::address::{address, announce};
 use crate::admin::{AdminSocket, SocketFile};
 use crate::application::ServerApplication;
-use crate::args::ProfileName;
-use crate::ballast::Ballasted;
 use crate::bound;
-use crate::config::{Config, Layers, Listen, Origin, Record, Settings, show};
+use crate::config::{Config, Layers, Listen, Origin, Record, Settings, StoreAddress, show};
 use crate::confine::confine;
 use crate::couriers::{Couriers, OtpRoute, SharedCouriers};
-use crate::data::{DataFolder, Keys, PublicKeys};
-use crate::database::ServerStore;
-use crate::key::PlausibleClock;
+use crate::data::{DataFolder, PublicKeys};
 use crate::metrics::{MetricsSocket, Process, Vitals};
 use crate::recording::{self, Recording};
 use crate::running::{MemoryLimits, Running};
 use crate::size::Size;
 use crate::sockets;
+use crate::store::{self, Opened};
 use crate::supervisor::{Reloadable, Supervisor};
 use crate::tls::Certificate;
 
@@ -42,10 +37,14 @@ pub(crate) fn serve(layers: &Layers, init: bool) -> Result<(), Failure> {
     warn_of_unproved_numbers(&config);
     let certificate = Certificate::load(&config.tls)?;
     warn_of_plain_tcp(&config, certificate.as_ref());
+    warn_of_plain_nats(&config);
     let data = data_folder(&config, &settings, init)?;
     let _lock = data.lock()?;
     let provider = config.crypto.provider.provider(config.crypto.verify);
-    let Opened { store, quota, profile, keys } = open_data(&data, &config, &*provider)?;
+    if !data.is_used()? {
+        data.write_config(&show(&Settings::defaults()?))?;
+    }
+    let Opened { store, reading, quota, profile, keys } = store::open(&data, &config, &*provider)?;
 
     let limits = limits(&config)?;
     let host = host_config(&config, &limits, certificate.as_ref());
@@ -78,6 +77,7 @@ pub(crate) fn serve(layers: &Layers, init: bool) -> Result<(), Failure> {
         data: data.clone(),
         handle: host.handle(),
         store: host.store(),
+        reading: reading.clone(),
         log,
         reloader,
         since: SystemTime::now(),
@@ -90,6 +90,7 @@ pub(crate) fn serve(layers: &Layers, init: bool) -> Result<(), Failure> {
     };
     metrics.map_or(Ok(()), |socket| socket.serve(running.clone()))?;
     let _socket = take_commands(admin, running)?;
+    reading.watch()?;
 
     let fingerprint = *public_keys.newest().fingerprint();
     let address = address(&config, certificate.as_ref(), profile, bound, fingerprint)?;
@@ -100,34 +101,6 @@ pub(crate) fn serve(layers: &Layers, init: bool) -> Result<(), Failure> {
     host.run()?;
     tracing::info!("stopped");
     Ok(())
-}
-
-/// What the data folder holds, opened.
-struct Opened {
-    store: ServerStore,
-    quota: SharedQuota,
-    profile: Profile,
-    keys: Keys,
-}
-
-/// Opens the database and loads the keys. A folder that is new gets them, and a configuration.
-fn open_data(
-    data: &DataFolder,
-    config: &Config,
-    provider: &dyn Provider,
-) -> Result<Opened, Failure> {
-    if !data.is_used()? {
-        data.write_config(&show(&Settings::defaults()?))?;
-    }
-    let wanted = config.quota();
-    let reserve_bytes = wanted.disk_reserve_bytes;
-    let (store, profile) = data.open(config.profile.map(ProfileName::profile), wanted)?;
-    let clock = PlausibleClock { newest: store.newest_time()?, step: config.storage.clock_step.0 };
-    data.retire_key_when_due(config.key.retire_after.0, &clock)?;
-    let keys = data.keys(provider)?;
-    let quota = store.quota();
-    let store = Ballasted::new(data.marked(store)?, data.ballast(), reserve_bytes);
-    Ok(Opened { store, quota, profile, keys })
 }
 
 /// What a confined server can't open any more.
@@ -182,6 +155,7 @@ fn machine_config(
         profile,
         server_key: keys.first.clone(),
         successor: keys.successor.clone(),
+        servers: server::Servers::One,
         otp_channel: config.otp.route.channel(),
         registered_phones: config.registered_phones(),
         registration: config.registration.registrants(),
@@ -267,6 +241,17 @@ fn warn_of_plain_tcp(config: &Config, certificate: Option<&Certificate>) {
         tracing::warn!(
             "connections to {listen} are not encrypted by TLS: the network sees who writes to whom, \
              when, and how much, though not what; pass --tls-cert and --tls-key to hide it"
+        );
+    }
+}
+
+/// Warns of a connection to NATS that anyone on the way can look at.
+fn warn_of_plain_nats(config: &Config) {
+    let is_open = |store: &&StoreAddress| !store.is_encrypted() && !store.is_local();
+    if let Some(store) = config.store.as_ref().filter(is_open) {
+        tracing::warn!(
+            "the connection to {store} may not be encrypted: the network sees phone numbers, public \
+             keys and who writes to whom, though not what, and can change them; write tls:// instead"
         );
     }
 }

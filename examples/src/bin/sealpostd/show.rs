@@ -1,4 +1,4 @@
-//! Commands that show the contents of the database.
+//! Commands that show the contents of the store.
 
 use sealpost_core::ids::{Phone, UserRef};
 use sealpost_core::keys::Fingerprint;
@@ -8,10 +8,11 @@ use sealpost_storage::{CheckReport, Suspension, UserRecord};
 use serde::Serialize;
 
 use crate::data::DataFolder;
+use crate::site::Site;
 
 /// Prints all users.
-pub(crate) fn users(data: &DataFolder, format: Format) -> Result<(), Failure> {
-    let inspector = data.inspect()?;
+pub(crate) fn users(site: &Site, format: Format) -> Result<(), Failure> {
+    let inspector = site.inspect()?;
     if format == Format::Text {
         Line::text(HEADLINE)?;
     }
@@ -30,8 +31,8 @@ pub(crate) fn users(data: &DataFolder, format: Format) -> Result<(), Failure> {
 }
 
 /// Prints one user.
-pub(crate) fn user(data: &DataFolder, phone: Phone, format: Format) -> Result<(), Failure> {
-    let found = data.inspect()?.user(UserRef::Phone(phone))?;
+pub(crate) fn user(site: &Site, phone: Phone, format: Format) -> Result<(), Failure> {
+    let found = site.inspect()?.user(UserRef::Phone(phone))?;
     let record =
         found.ok_or_else(|| Failure::new(format_args!("nobody is registered as {phone}")))?;
     match format {
@@ -154,5 +155,5 @@ fn when(time: Option<Timestamp>) -> String {
     time.map_or_else(|| "-".to_owned(), |time| format!("{time} UTC"))
 }
 
-/// Users read from the database at once.
+/// Users read from the store at once.
 const PAGE: u32 = 1_000;

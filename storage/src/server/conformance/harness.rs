@@ -3,8 +3,8 @@
 use sealpost_core::ids::{UserId, UserRef};
 use sealpost_core::keys::WrappedKey;
 use sealpost_core::server::store::{
-    Appended, CreateOutcome, LookupOutcome, Page, PageLimit, Seq, Settlement, StoreOp,
-    StoreOutcome, StoreReply, User, Waiting,
+    Appended, CreateOutcome, LookupOutcome, Page, PageLimit, Seq, SessionBegun, Settlement,
+    StoreOp, StoreOutcome, StoreReply, User, Waiting,
 };
 use sealpost_core::wire::{InReplyTo, ItemId, Packet, Profile};
 
@@ -58,9 +58,11 @@ impl<S: Subject> Harness<S> {
         self.store.as_mut().expect("open")
     }
 
+    /// The outcomes of requests, without the places of sessions, which only a shared store gives.
     pub(super) fn commit(&mut self, requests: &[StoreOp]) -> Vec<StoreOutcome> {
         let mut outcomes = Vec::new();
         self.store().commit(requests, &mut outcomes);
+        take_session_places(&mut outcomes);
         assert_eq!(outcomes.len(), requests.len(), "one outcome for each request");
         assert!(self.store().is_consistent(), "after {requests:?}");
         match self.reopening {
@@ -203,8 +205,8 @@ impl<S: Subject> Harness<S> {
 
     #[track_caller]
     pub(super) fn waiting(&mut self, user: UserId) -> Waiting {
-        match self.ask(StoreOp::Count(user)) {
-            StoreReply::Counted(waiting) => waiting,
+        match self.ask(StoreOp::BeginSession(user)) {
+            StoreReply::SessionBegun(begun) => begun.waiting,
             other => panic!("{other:?}"),
         }
     }
@@ -259,7 +261,17 @@ impl<S: Subject> Harness<S> {
 
 /// Returns the answer to a count of a mailbox with messages alone.
 pub(crate) fn counted(items: u32) -> StoreReply {
-    StoreReply::Counted(Waiting { items, ..Waiting::default() })
+    let waiting = Waiting { items, ..Waiting::default() };
+    StoreReply::SessionBegun(SessionBegun { waiting, place: Seq::START })
+}
+
+/// Takes the places out of the answers about sessions, and returns them.
+pub(super) fn take_session_places(outcomes: &mut [StoreOutcome]) -> Vec<Seq> {
+    let place = |outcome: &mut StoreOutcome| match outcome {
+        Ok(StoreReply::SessionBegun(begun)) => Some(std::mem::take(&mut begun.place)),
+        _ => None,
+    };
+    outcomes.iter_mut().filter_map(place).collect()
 }
 
 /// Returns the ids of items.

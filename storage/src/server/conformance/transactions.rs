@@ -6,7 +6,7 @@ use sealpost_core::server::store::Appended::Stored;
 use sealpost_core::server::store::{CreateOutcome, Settlement, StoreOp, StoreReply};
 use sealpost_core::wire::{ItemId, ItemKind, Profile};
 
-use super::harness::{Case, Harness, counted};
+use super::harness::{Case, Harness, counted, take_session_places};
 use super::subject::Subject;
 use crate::conformance::{at, cases, message, phone};
 
@@ -25,13 +25,13 @@ fn request_sees_the_effects_of_earlier_ones<S: Subject>(store: &mut Harness<S>) 
     let (alice, bob) = store.pair();
     let packets = vec![store.message(alice, bob, 1)];
     let outcomes = store.commit(&[
-        StoreOp::Count(bob),
+        StoreOp::BeginSession(bob),
         StoreOp::Append { recipient: bob, packets, at: at(1) },
-        StoreOp::Count(bob),
+        StoreOp::BeginSession(bob),
         Harness::<S>::registration(3, u64::MAX),
         Harness::<S>::registration(3, u64::MAX),
         StoreOp::Expire { before: at(2), limit: 9 },
-        StoreOp::Count(bob),
+        StoreOp::BeginSession(bob),
     ]);
     let third = store.find(UserRef::Phone(phone(3))).expect("registered").id;
     let expected = [
@@ -53,7 +53,8 @@ fn empty_commit_has_no_outcomes<S: Subject>(store: &mut Harness<S>) {
 fn outcomes_of_an_earlier_commit_are_cleared<S: Subject>(store: &mut Harness<S>) {
     let user = store.create(1);
     let mut outcomes = vec![Err(StoreError::Io); 3];
-    store.store().commit(&[StoreOp::Count(user)], &mut outcomes);
+    store.store().commit(&[StoreOp::BeginSession(user)], &mut outcomes);
+    take_session_places(&mut outcomes);
     assert_eq!(outcomes, [Ok(counted(0))]);
     store.store().commit(&[], &mut outcomes);
     assert_eq!(outcomes, []);

@@ -2,10 +2,10 @@
 
 use sealpost_core::ids::{UserId, UserRef};
 use sealpost_core::server::store::{
-    Appended, CreateOutcome, LookupOutcome, ReconnectOutcome, StoreOp, StoreReply, User,
+    Appended, CreateOutcome, LookupOutcome, ReconnectOutcome, Seq, StoreOp, StoreReply, User,
 };
 
-use super::harness::{Case, Harness, LOOKUPS};
+use super::harness::{Case, Harness, LOOKUPS, take_session_places};
 use super::subject::Subject;
 use crate::conformance::{at, cases, phone, public_key, wrapped_key};
 use crate::server::suspension::{Suspension, SuspensionOutcome};
@@ -32,6 +32,7 @@ cases![
     suspended_account_takes_no_reconnect_until_it_is_resumed,
     reconnect_refused_by_a_suspension_is_never_recorded_again,
     suspension_of_nobody_changes_nothing,
+    each_session_has_a_later_place_in_a_shared_store,
 ];
 
 fn ids_start_at_one_and_grow<S: Subject>(store: &mut Harness<S>) {
@@ -249,3 +250,22 @@ fn reconnect<S: Subject>(store: &mut Harness<S>, user: UserId, secs: i64) -> Rec
 }
 
 const YEAR_SECS: i64 = 365 * 24 * 60 * 60;
+
+fn each_session_has_a_later_place_in_a_shared_store<S: Subject>(store: &mut Harness<S>) {
+    let user = store.create(1);
+    let is_shared = store.store().is_shared();
+    let mut last = Seq::START;
+    for _ in 0..3 {
+        let mut outcomes = Vec::new();
+        store.store().commit(&[StoreOp::BeginSession(user)], &mut outcomes);
+        let places = take_session_places(&mut outcomes);
+        assert_eq!(places.len(), 1);
+        assert_eq!(places[0] > last, is_shared);
+        last = places[0];
+    }
+    // Nobody's session has none.
+    let nobody = StoreOp::BeginSession(UserId::new(99).expect("an id"));
+    let mut outcomes = Vec::new();
+    store.store().commit(&[nobody], &mut outcomes);
+    assert_eq!(take_session_places(&mut outcomes), [Seq::START]);
+}

@@ -44,6 +44,13 @@ pub(super) struct NewAccount<'a> {
     pub(super) invitation: Option<PresentedInvitation>,
 }
 
+/// An account as the operator sees it.
+pub(super) struct ListedAccount {
+    pub(super) user: User,
+    pub(super) created_at: Timestamp,
+    pub(super) suspension: Suspension,
+}
+
 impl<'a> Accounts<'a> {
     /// The id, the phone number, the account and one use of the invitation are taken together. The
     /// mailbox needs no record until something is appended to it.
@@ -77,7 +84,8 @@ impl<'a> Accounts<'a> {
         let owner = PhoneOwner { user: UserNumber(id) };
         writes.push(phone_key.write(taken.revision, owner.value()?));
         writes.push(self.layout.user(id).write(0, account.value()?));
-        writes.push(counters_key.write(slot.revision, Counters { user: next, ..last }.value()?));
+        let counted = Counters { user: next, users: last.users.saturating_add(1), ..last };
+        writes.push(counters_key.write(slot.revision, counted.value()?));
         self.connection.commit(&writes).await?;
         Ok(CreateOutcome::Created(id))
     }
@@ -259,6 +267,22 @@ impl<'a> Accounts<'a> {
     }
 
     /// Who has a phone number, even if the account is being deleted.
+    /// An account as the operator sees it, without its mailbox; `None` if it is gone or going.
+    pub(super) async fn listed(&self, user: UserId) -> Result<Option<ListedAccount>, Failure> {
+        let Some((_, account)) = self.account(user).await? else { return Ok(None) };
+        let suspension = account.suspended_at.map(Into::into);
+        Ok(Some(ListedAccount {
+            user: account.user(user)?,
+            created_at: account.created_at.into(),
+            suspension: suspension.map_or(Suspension::Active, Suspension::Suspended),
+        }))
+    }
+
+    /// The newest time on record.
+    pub(super) async fn newest_time(&self) -> Result<Option<Timestamp>, Failure> {
+        Ok(self.clock().await?.1.map(|clock| clock.newest.into()))
+    }
+
     pub(super) async fn owner_of(&self, phone: Phone) -> Result<Option<UserId>, Failure> {
         let slot = self.connection.read(&self.layout.phone(phone)).await?;
         Ok(PhoneOwner::of(&slot)?.map(|owner| owner.user.0))

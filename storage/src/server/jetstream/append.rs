@@ -125,10 +125,11 @@ impl Mailboxes<'_> {
             outcomes.push(Appended::Stored);
         }
         if !writes.is_empty() {
-            match self.commit(open, writes, &mailbox).await {
+            match self.commit(open, &writes, &mailbox).await {
                 Err(Failure::Conflict) if !is_unsure => return Ok(Attempt::Unsure),
                 committed => committed?,
             }
+            self.servers.appended(part.recipient, mailbox.session.as_ref()).await;
         }
         Ok(Attempt::Done(outcomes, senders))
     }

@@ -34,6 +34,7 @@ impl JetStreamStorage {
             assert_eq!(user.phone.digits(), *phone);
         }
         assert_eq!(accounts.phones.len(), accounts.users.len(), "each user has one phone number");
+        assert_eq!(accounts.counters.users, accounts.users.len() as u64);
         for (id, account) in &accounts.users {
             assert!(id.value() <= accounts.counters.user && !account.closing);
             assert!(account.reconnects().is_ok() && account.aes_key().is_some());
@@ -45,9 +46,12 @@ impl JetStreamStorage {
         for id in &accounts.invitations {
             assert!((1..=accounts.counters.invitation).contains(id));
         }
-        for shard in 0..self.layout.shards {
-            let everything = self.layout.mailbox_subjects(shard);
-            self.audit_shard(&self.list(&self.layout.mailboxes(shard), &everything), &accounts);
+        for shard in 0..self.desk.layout.shards {
+            let everything = self.desk.layout.mailbox_subjects(shard);
+            self.audit_shard(
+                &self.list(&self.desk.layout.mailboxes(shard), &everything),
+                &accounts,
+            );
         }
     }
 
@@ -56,7 +60,7 @@ impl JetStreamStorage {
         let mut counted: BTreeMap<UserId, (u64, Mailbox)> = BTreeMap::new();
         for entry in entries {
             if let Some((owner, item)) = item_of(&entry.subject) {
-                let packet = Packet::parse(self.profile, entry.body.clone()).unwrap();
+                let packet = Packet::parse(self.desk.profile, entry.body.clone()).unwrap();
                 assert_eq!(ItemId::of(&packet), Some(item));
                 assert_eq!(packet.header().recipient, Some(owner));
                 entry.stored_at().unwrap();
@@ -86,12 +90,12 @@ impl JetStreamStorage {
 
     fn read_accounts(&self) -> Accounts {
         let mut accounts = Accounts::default();
-        for entry in self.list(&self.layout.accounts(), &self.layout.account_subjects()) {
+        for entry in self.list(&self.desk.layout.accounts(), &self.desk.layout.account_subjects()) {
             let name: Vec<_> = entry.subject.split('.').skip(2).map(str::to_owned).collect();
             let id = || UserId::new(name[1].parse().unwrap()).unwrap();
             let slot = Slot { revision: entry.revision, entry: Some(entry) };
             match name[0].as_str() {
-                "layout" | "clock" | "lookups" => {}
+                "layout" | "clock" | "lookups" | "server-key" => {}
                 "counters" => accounts.counters = read(&slot),
                 "user" => drop(accounts.users.insert(id(), read(&slot))),
                 "phone" => {
@@ -118,7 +122,7 @@ impl JetStreamStorage {
     }
 
     fn list(&self, stream: &str, filter: &str) -> Vec<Entry> {
-        self.driver.block_on(self.connection.list_all(stream, filter)).unwrap()
+        self.driver.block_on(self.desk.connection.list_all(stream, filter)).unwrap()
     }
 }
 

@@ -59,10 +59,12 @@ impl Drop for JetStreamBed {
     fn drop(&mut self) {
         // After a panic, the engine is killed with everything in it.
         let Some(storage) = self.storage.take().filter(|_| !thread::panicking()) else { return };
-        let shards = (0..storage.layout.shards).map(|shard| storage.layout.mailboxes(shard));
-        for stream in shards.chain([storage.layout.accounts()]) {
+        let shards =
+            (0..storage.desk.layout.shards).map(|shard| storage.desk.layout.mailboxes(shard));
+        for stream in shards.chain([storage.desk.layout.accounts()]) {
             // A test may have deleted it.
-            let _ = storage.driver.block_on(storage.connection.context().delete_stream(stream));
+            let _ =
+                storage.driver.block_on(storage.desk.connection.context().delete_stream(stream));
         }
     }
 }

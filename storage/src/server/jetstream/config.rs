@@ -27,6 +27,8 @@ pub struct Config {
     /// Copies of each stream, on as many servers; counts only when the deployment is created. 1, 3
     /// or 5.
     pub replicas: usize,
+    /// What becomes of a deployment that does not exist.
+    pub missing: Missing,
     /// How long an operation is repeated while the engine does not answer. Electing the leader of a
     /// stream took up to 7.4 s in trials.
     pub patience: Duration,
@@ -57,11 +59,31 @@ pub enum Syncing {
     Trusted,
 }
 
-/// TLS to the engine.
+/// What becomes of a deployment that does not exist.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Missing {
+    /// It is created, empty.
+    Create,
+    /// It is an error: it has been used, and an empty one would hide that it was lost.
+    Refuse,
+}
+
+/// TLS to the engine. The files are read at each connection, so that they can be replaced.
 #[derive(Clone, Debug, Default)]
 pub struct Tls {
-    /// File of certificate authorities, as PEM, in addition to those of the system.
+    /// File of certificate authorities, as PEM, in place of those of the system.
     pub authorities: Option<PathBuf>,
+    /// What shows the engine who this server is.
+    pub identity: Option<Identity>,
+}
+
+/// A certificate of this server, for an engine that asks its clients for one.
+#[derive(Clone, Debug)]
+pub struct Identity {
+    /// File with the certificate and those that lead to an authority, as PEM.
+    pub certificate: PathBuf,
+    /// File with its private key, as PEM.
+    pub key: PathBuf,
 }
 
 impl Config {
@@ -76,12 +98,13 @@ impl Config {
             deployment: "sealpost".into(),
             shards: 16,
             replicas: 3,
+            missing: Missing::Create,
             patience: Duration::from_secs(10),
         }
     }
 
     /// Checks what the engine would refuse, or take for something else.
-    pub(super) fn validate(&self) -> Result<(), OpenJetStreamError> {
+    pub fn validate(&self) -> Result<(), OpenJetStreamError> {
         let is_named = (1..=32).contains(&self.deployment.len())
             && self.deployment.bytes().all(|b| b.is_ascii_alphanumeric() || b"-_".contains(&b));
         if !is_named {
@@ -89,6 +112,16 @@ impl Config {
         }
         let is_sized = (1..=1_000).contains(&self.shards) && [1, 3, 5].contains(&self.replicas);
         if is_sized { Ok(()) } else { Err(OpenJetStreamError::InvalidSize) }
+    }
+}
+
+impl Credentials {
+    /// Name of the user, if there is one.
+    pub(super) fn user(&self) -> Option<&str> {
+        match self {
+            Self::None => None,
+            Self::Password { user, .. } => Some(user),
+        }
     }
 }
 

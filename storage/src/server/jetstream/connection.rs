@@ -1,14 +1,19 @@
 //! The connection to the engine: reads, and transactions within one stream.
 
+use std::collections::BTreeMap;
+use std::sync::atomic::Ordering;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use async_nats::client::PublishErrorKind;
+use async_nats::connection::State;
 use async_nats::jetstream::response::Response;
 use async_nats::jetstream::stream::LastRawMessageErrorKind;
 use async_nats::jetstream::{self, Context};
 use async_nats::{Client, RequestErrorKind, header};
 use futures_util::StreamExt as _;
 use serde::Deserialize;
+use tokio::sync::Semaphore;
 use tokio::time::{Instant, sleep, timeout};
 
 use super::failure::Failure;
@@ -20,6 +25,21 @@ pub(super) struct Connection {
     client: Client,
     context: Context,
     patience: Duration,
+    /// Places for transactions, by stream.
+    places: Arc<Mutex<BTreeMap<String, Arc<Semaphore>>>>,
+}
+
+/// State of the connection to the engine, and what has passed over it since the store was opened.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Traffic {
+    /// Whether there is a connection at the moment.
+    pub is_connected: bool,
+    /// Connections after the first one.
+    pub reconnects: u64,
+    /// Bytes that the engine has sent.
+    pub received_bytes: u64,
+    /// Bytes that were sent to the engine.
+    pub sent_bytes: u64,
 }
 
 /// Messages of a stream in their order, and whether there are others behind them.
@@ -34,11 +54,47 @@ impl Connection {
     /// Operations are repeated for as long as `patience` while the engine does not answer.
     pub(super) fn new(client: Client, patience: Duration) -> Self {
         let context = jetstream::new(client.clone());
-        Self { client, context, patience }
+        Self { client, context, patience, places: Arc::default() }
+    }
+
+    /// Places for transactions on a stream.
+    fn places(&self, stream: &str) -> Arc<Semaphore> {
+        let mut places = self.places.lock().unwrap_or_else(PoisonError::into_inner);
+        let new = || Arc::new(Semaphore::new(MAX_IN_FLIGHT));
+        Arc::clone(places.entry(stream.to_owned()).or_insert_with(new))
+    }
+
+    pub(super) const fn client(&self) -> &Client {
+        &self.client
     }
 
     pub(super) const fn context(&self) -> &Context {
         &self.context
+    }
+
+    /// Whether the server is no member of a cluster and has no streams.
+    pub(super) fn is_alone_without_streams(&self) -> bool {
+        let info = self.client.server_info();
+        !info.jetstream && info.cluster.is_none()
+    }
+
+    /// State of the connection, and what has passed over it.
+    pub(super) fn traffic(&self) -> Traffic {
+        let statistics = self.client.statistics();
+        Traffic {
+            is_connected: self.client.connection_state() == State::Connected,
+            reconnects: statistics.connects.load(Ordering::Relaxed).saturating_sub(1),
+            received_bytes: statistics.in_bytes.load(Ordering::Relaxed),
+            sent_bytes: statistics.out_bytes.load(Ordering::Relaxed),
+        }
+    }
+
+    /// Reads a key once, without patience, to see whether the engine answers.
+    pub(super) async fn probe(&self, key: &Key, within: Duration) -> Result<(), Failure> {
+        match timeout(within, self.try_read(key)).await {
+            Ok(read) => read.map(drop),
+            Err(_) => Err(Failure::Unavailable(format!("not within {} ms", within.as_millis()))),
+        }
     }
 
     /// Reads a key from the leader of its stream. One that was deposed and does not know it yet can
@@ -67,6 +123,17 @@ impl Connection {
     /// [`Failure::Conflict`] if one of the writes replaces another revision than the stored one.
     /// Nothing is written then.
     pub(super) async fn commit(&self, writes: &[Write]) -> Result<(), Failure> {
+        // Nothing to write is nothing to do.
+        let Some((last, others)) = writes.split_last() else { return Ok(()) };
+        self.commit_last(others, last).await.map(|_| ())
+    }
+
+    /// The same, with the write that is to be the last. Returns its revision, or that of a later
+    /// write to the same key.
+    pub(super) async fn commit_last(&self, others: &[Write], last: &Write) -> Result<u64, Failure> {
+        let places = self.places(&last.key.stream);
+        // It is never closed.
+        let _place = places.acquire().await;
         let deadline = Instant::now() + self.patience;
         // Ids of the attempts whose outcome is unknown. One of them at most was carried out, because
         // all of them replace the same revisions.
@@ -74,10 +141,10 @@ impl Connection {
         loop {
             // The name of an inbox is unique.
             let id = self.client.new_inbox();
-            match self.publish(&id, writes).await {
+            match self.publish(&id, others, last).await {
                 Err(Failure::Unavailable(_)) if Instant::now() < deadline => unknown.push(id),
                 Err(Failure::Conflict) if !unknown.is_empty() => {
-                    return self.settle_unknown(writes, &unknown).await;
+                    return self.settle_unknown(others, last, &unknown).await;
                 }
                 outcome => return outcome,
             }
@@ -87,26 +154,22 @@ impl Connection {
 
     /// Succeeds if the conflict is with one of our own attempts, which had been carried out after
     /// all. Later transactions may have replaced some of what it wrote.
-    async fn settle_unknown(&self, writes: &[Write], attempts: &[String]) -> Result<(), Failure> {
-        for Write { key, .. } in writes {
-            let id = self.patiently(async || self.last_batch(key).await).await?;
-            if id.is_some_and(|id| attempts.contains(&id)) {
-                return Ok(());
-            }
+    async fn settle_unknown(
+        &self,
+        others: &[Write],
+        last: &Write,
+        attempts: &[String],
+    ) -> Result<u64, Failure> {
+        let slot = self.read(&last.key).await?;
+        let mut is_ours = written_by(&slot, attempts);
+        for Write { key, .. } in others {
+            is_ours = is_ours || written_by(&self.read(key).await?, attempts);
         }
-        Err(Failure::Conflict)
+        if is_ours { Ok(slot.revision) } else { Err(Failure::Conflict) }
     }
 
-    /// Id of the transaction that wrote the last message of a key.
-    async fn last_batch(&self, key: &Key) -> Result<Option<String>, Failure> {
-        let entry = self.try_read(key).await?.entry;
-        let id = entry.and_then(|entry| entry.headers.get(header::NATS_BATCH_ID).cloned());
-        Ok(id.map(|id| id.to_string()))
-    }
-
-    async fn publish(&self, id: &str, writes: &[Write]) -> Result<(), Failure> {
-        // Nothing to write is nothing to do.
-        let Some((last, others)) = writes.split_last() else { return Ok(()) };
+    async fn publish(&self, id: &str, others: &[Write], last: &Write) -> Result<u64, Failure> {
+        let count = others.len() + 1;
         for (place, write) in (1_usize..).zip(others) {
             let sent = self.client.publish_with_headers(
                 write.key.subject.clone(),
@@ -120,7 +183,7 @@ impl Connection {
                 }
             })?;
         }
-        let mut headers = last.headers(id, writes.len());
+        let mut headers = last.headers(id, count);
         headers.insert(header::NATS_BATCH_COMMIT, header::NATS_BATCH_COMMIT_FINAL);
         let subject = last.key.subject.clone();
         let answer = self.client.request_with_headers(subject, headers, last.body()).await;
@@ -132,10 +195,9 @@ impl Connection {
             | RequestErrorKind::Other => Failure::unavailable(error),
         })?;
         match serde_json::from_slice(&answer.payload) {
-            Ok(Response::Ok(Committed { count, .. })) if count == writes.len() => Ok(()),
-            Ok(Response::Ok(Committed { count, .. })) => Err(Failure::Refused(format!(
-                "it stored {count} of {} writes of a transaction",
-                writes.len()
+            Ok(Response::Ok(committed)) if committed.count == count => Ok(committed.sequence),
+            Ok(Response::Ok(Committed { count: stored, .. })) => Err(Failure::Refused(format!(
+                "it stored {stored} of {count} writes of a transaction"
             ))),
             Ok(Response::Err { error }) => Err(Failure::answered(&error)),
             Err(error) => Err(Failure::Refused(format!("unreadable answer: {error}"))),
@@ -150,15 +212,35 @@ impl Connection {
         filter: &str,
         from: u64,
     ) -> Result<Listing, Failure> {
-        self.patiently(async || self.try_list(stream, filter, from).await).await
+        self.patiently(async || self.try_list(stream, filter, from, LISTED).await).await
     }
 
-    async fn try_list(&self, stream: &str, filter: &str, from: u64) -> Result<Listing, Failure> {
+    /// The first message that matches a filter, removals left out.
+    pub(super) async fn first(&self, stream: &str, filter: &str) -> Result<Option<Entry>, Failure> {
+        let mut next = Some(1);
+        while let Some(from) = next {
+            let listing =
+                self.patiently(async || self.try_list(stream, filter, from, 1).await).await?;
+            if let Some(entry) = listing.entries.into_iter().next() {
+                return Ok(Some(entry));
+            }
+            next = listing.next;
+        }
+        Ok(None)
+    }
+
+    async fn try_list(
+        &self,
+        stream: &str,
+        filter: &str,
+        from: u64,
+        count: u32,
+    ) -> Result<Listing, Failure> {
         let inbox = self.client.new_inbox();
         let mut answers =
             self.client.subscribe(inbox.clone()).await.map_err(Failure::unavailable)?;
         let request = serde_json::json!({
-            "seq": from.max(1), "next_by_subj": filter, "batch": LISTED, "max_bytes": LISTED_BYTES,
+            "seq": from.max(1), "next_by_subj": filter, "batch": count, "max_bytes": LISTED_BYTES,
         });
         let subject = format!("$JS.API.DIRECT.GET.{stream}");
         let request = request.to_string().into();
@@ -220,8 +302,15 @@ impl Connection {
 #[derive(Deserialize)]
 struct Committed {
     #[serde(rename = "seq")]
-    _sequence: u64,
+    sequence: u64,
     count: usize,
+}
+
+/// Whether what is stored under a key was written by one of these transactions.
+fn written_by(slot: &Slot, attempts: &[String]) -> bool {
+    let headers = slot.entry.as_ref().map(|entry| &entry.headers);
+    let id = headers.and_then(|headers| headers.get(header::NATS_BATCH_ID));
+    id.is_some_and(|id| attempts.iter().any(|attempt| attempt == id.as_str()))
 }
 
 /// A record is larger than the engine takes: 1 MiB, unless the operator changed that.
@@ -232,6 +321,8 @@ fn too_large() -> Failure {
 /// How long an answer may take before it counts as lost. A disk with a full queue takes tens of
 /// milliseconds.
 pub(super) const ANSWER_TIMEOUT: Duration = Duration::from_secs(2);
+/// Transactions of this server on one stream at once. The engine takes 50, from all servers together.
+const MAX_IN_FLIGHT: usize = 16;
 /// Pause between two attempts.
 const PAUSE: Duration = Duration::from_millis(100);
 /// The longest pause between two messages of a listing.

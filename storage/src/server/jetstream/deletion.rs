@@ -9,7 +9,7 @@ use super::failure::Failure;
 use super::layout::item_of;
 use super::mailbox::Mailbox;
 use super::mailboxes::Mailboxes;
-use super::records::Record;
+use super::records::{Counters, Record};
 use super::retry::retried;
 use super::slot::Value;
 use crate::server::quota::MAX_UNDELIVERABLE;
@@ -153,13 +153,19 @@ impl Mailboxes<'_> {
                 writes.push(key.write(slot.revision, Value::Removed));
             }
         }
+        // The first one of them is the account, which is counted while it is there.
+        if writes.first().is_some_and(|write| write.key.subject == self.layout.user(user).subject) {
+            let (slot, counters) = self.accounts().counters().await?;
+            let counted = Counters { users: counters.users.saturating_sub(1), ..counters };
+            writes.push(self.layout.counters().write(slot.revision, counted.value()?));
+        }
         self.connection.commit(&writes).await
     }
 }
 
 #[cfg(test)]
 mod tests {
-    use sealpost_core::server::store::{Appended, StoreOp, StoreReply};
+    use sealpost_core::server::store::{Appended, SessionBegun, StoreOp, StoreReply};
     use sealpost_core::wire::Profile;
 
     use super::*;
@@ -216,16 +222,18 @@ mod tests {
             commit(&mut bed, &[create(1), create(2), append(alice, bob, 1), append(bob, alice, 1)]);
 
             let storage = bed.storage();
-            storage.driver.block_on(die_after(steps, storage.mailboxes(), bob));
+            storage.driver.block_on(die_after(steps, storage.desk.mailboxes(), bob));
             assert_eq!(storage.delete_user(phone(2)).unwrap(), Some(bob), "{steps}");
             storage.audit();
             assert_eq!(storage.delete_user(phone(2)).unwrap(), None);
 
             let undeliverable = StoreOp::Undeliverable { sender: alice, limit: 9 };
-            let (count, late) = (StoreOp::Count(alice), append(bob, alice, 2));
+            let (count, late) = (StoreOp::BeginSession(alice), append(bob, alice, 2));
             let replies = commit(&mut bed, &[undeliverable, count, late, create(2)]);
             assert_eq!(replies[0], StoreReply::Undeliverable(vec![told]), "{steps}");
-            let StoreReply::Counted(waiting) = replies[1] else { panic!() };
+            let StoreReply::SessionBegun(SessionBegun { waiting, .. }) = replies[1] else {
+                panic!()
+            };
             assert_eq!((waiting.items, waiting.undeliverable), (0, 1));
             assert_eq!(replies[2], StoreReply::Appended(vec![Appended::UnknownUser]));
             assert!(matches!(replies[3], StoreReply::Created(_)), "the number is free");

@@ -104,12 +104,7 @@ pub(super) async fn usage_of_all(
             let listing = connection.list(&layout.mailboxes(shard), &filter, from).await?;
             next = listing.next;
             for entry in &listing.entries {
-                let Usage { messages, receipts, bytes, receipt_bytes } =
-                    Mailbox::read(entry)?.usage;
-                all.messages = all.messages.saturating_add(messages);
-                all.receipts = all.receipts.saturating_add(receipts);
-                all.bytes = all.bytes.saturating_add(bytes);
-                all.receipt_bytes = all.receipt_bytes.saturating_add(receipt_bytes);
+                all.add_all(Mailbox::read(entry)?.usage);
             }
         }
     }

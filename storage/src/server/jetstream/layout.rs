@@ -44,6 +44,11 @@ impl Layout {
         self.account_key("clock")
     }
 
+    /// The keys that the deployment's servers have.
+    pub(super) fn server_key(&self) -> Key {
+        self.account_key("server-key")
+    }
+
     pub(super) fn user(&self, user: UserId) -> Key {
         self.account_key(format_args!("user.{user}"))
     }

@@ -20,6 +20,18 @@ pub(super) struct Mailbox {
     pub(super) correspondents: BTreeMap<UserId, Correspondent>,
     /// The owner's account is gone or going: nothing is appended any more.
     pub(super) is_closed: bool,
+    /// The owner's last session.
+    pub(super) session: Option<SessionRecord>,
+}
+
+/// A session, which may have ended: nobody notes the end.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct SessionRecord {
+    /// Name of the server.
+    pub(super) server: String,
+    /// Place among the owner's sessions: one more than the revision that the record replaced.
+    pub(super) place: u64,
 }
 
 impl Record for Mailbox {
@@ -80,24 +92,27 @@ struct Fields {
     /// Messages, bytes, and whether the owner has answered, by sender.
     correspondents: BTreeMap<u64, (u64, u64, bool)>,
     closed: bool,
+    session: Option<SessionRecord>,
 }
 
 impl TryFrom<Fields> for Mailbox {
     type Error = &'static str;
 
     fn try_from(fields: Fields) -> Result<Self, &'static str> {
-        let Fields { messages, receipts, bytes, receipt_bytes, correspondents, closed } = fields;
+        let Fields { messages, receipts, bytes, receipt_bytes, .. } = fields;
         let correspondent = |(id, (messages, bytes, answered))| {
             let id = UserId::new(id).ok_or("user id 0")?;
             Ok((id, Correspondent { messages, bytes, answered }))
         };
         Ok(Self {
             usage: Usage { messages, receipts, bytes, receipt_bytes },
-            correspondents: correspondents
+            correspondents: fields
+                .correspondents
                 .into_iter()
                 .map(correspondent)
                 .collect::<Result<_, &'static str>>()?,
-            is_closed: closed,
+            is_closed: fields.closed,
+            session: fields.session,
         })
     }
 }
@@ -116,6 +131,7 @@ impl From<Mailbox> for Fields {
             receipt_bytes,
             correspondents: correspondents.collect(),
             closed: mailbox.is_closed,
+            session: mailbox.session,
         }
     }
 }
@@ -133,10 +149,11 @@ mod tests {
         let mut mailbox = Mailbox::default();
         mailbox.count_in(&message(u64::MAX), 300);
         mailbox.record_answer(UserId::new(7).unwrap());
+        mailbox.session = Some(SessionRecord { server: "Xy1".into(), place: 12 });
         let text = serde_json::to_string(&mailbox).unwrap();
         assert_eq!(
             text,
-            r#"{"messages":1,"receipts":0,"bytes":300,"receipt_bytes":0,"correspondents":{"7":[0,0,true],"18446744073709551615":[1,300,false]},"closed":false}"#
+            r#"{"messages":1,"receipts":0,"bytes":300,"receipt_bytes":0,"correspondents":{"7":[0,0,true],"18446744073709551615":[1,300,false]},"closed":false,"session":{"server":"Xy1","place":12}}"#
         );
         assert_eq!(serde_json::from_str::<Mailbox>(&text).unwrap(), mailbox);
         assert!(serde_json::from_str::<Mailbox>(&text.replace("\"7\"", "\"0\"")).is_err());

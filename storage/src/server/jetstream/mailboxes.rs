@@ -4,21 +4,24 @@
 //! the record of the mailbox, all or nothing; so the counters are always right. An operation on two
 //! mailboxes is two transactions, in an order that does no harm if the second one is missing.
 
-use futures_util::future::try_join_all;
+use futures_util::future::{try_join, try_join_all};
 use sealpost_core::ids::UserId;
-use sealpost_core::server::store::{Page, PageLimit, Seq, Settlement, StoredItem};
+use sealpost_core::server::AccountChange;
+use sealpost_core::server::store::{CreateOutcome, Page, PageLimit, Seq, Settlement, StoredItem};
 use sealpost_core::wire::{ItemId, Packet, Profile};
 use tokio::time::sleep;
 
-use super::accounts::Accounts;
+use super::accounts::{Accounts, NewAccount};
 use super::connection::Connection;
 use super::failure::Failure;
 use super::fill::Fill;
 use super::layout::{Layout, MailboxKeys, item_of};
 use super::mailbox::Mailbox;
 use super::pace::Pace;
+use super::recent::Recent;
 use super::records::Record;
 use super::retry::retried;
+use super::servers::Servers;
 use super::slot::{Entry, Slot, Value, Write};
 use crate::server::quota::Quota;
 
@@ -31,6 +34,8 @@ pub(super) struct Mailboxes<'a> {
     pub(super) quota: Quota,
     pub(super) fill: &'a Fill,
     pub(super) pace: &'a Pace,
+    pub(super) recent: &'a Recent,
+    pub(super) servers: &'a Servers,
 }
 
 /// A mailbox as it was read, to be changed.
@@ -76,15 +81,54 @@ impl<'a> Mailboxes<'a> {
     pub(super) async fn commit(
         &self,
         open: &OpenMailbox,
-        mut changes: Vec<Write>,
+        changes: &[Write],
         mailbox: &Mailbox,
     ) -> Result<(), Failure> {
         // The record is last, so its sequence is above those of all items.
-        changes.push(open.keys.record().write(open.revision, mailbox.value()?));
-        self.connection.commit(&changes).await?;
+        let record = open.keys.record().write(open.revision, mailbox.value()?);
+        let revision = self.connection.commit_last(changes, &record).await?;
+        self.recent.changed(open.owner, revision);
         self.pace.changed(open.owner);
         self.fill.change(open.mailbox.usage, mailbox.usage);
         Ok(())
+    }
+
+    /// Creates an account, whose first session begins with it.
+    pub(super) async fn create_account(
+        &self,
+        new: NewAccount<'_>,
+    ) -> Result<CreateOutcome, Failure> {
+        let outcome = self.accounts().create(new).await?;
+        if let CreateOutcome::Created(user) = outcome {
+            // The account exists. If the session is not on record, mail from other servers comes
+            // when this one looks again.
+            let _ = self.begin_session(user).await;
+        }
+        Ok(outcome)
+    }
+
+    /// A session of a user begins on this server. Returns what was on record before, and the place
+    /// of the session. If the account was deleted or suspended meanwhile, the session does not begin:
+    /// the machine is told.
+    pub(super) async fn begin_session(&self, user: UserId) -> Result<(Mailbox, u64), Failure> {
+        let (before, place) = retried(async || self.try_begin_session(user).await).await?;
+        self.servers.displace(user, before.session.as_ref(), place).await;
+        Ok((before, place))
+    }
+
+    async fn try_begin_session(&self, user: UserId) -> Result<(Mailbox, u64), Failure> {
+        let accounts = self.accounts();
+        let read = try_join(self.read_to_change(user), accounts.account_or_closing(user));
+        let (open, account) = read.await?;
+        let change = account.map_or(Some(AccountChange::Deleted), |(_, account)| account.change());
+        if let Some(change) = change {
+            self.servers.found_changed(user, change);
+            return Ok((open.mailbox, 0));
+        }
+        let place = open.revision.saturating_add(1);
+        let session = Some(self.servers.session(place));
+        self.commit(&open, &[], &Mailbox { session, ..open.mailbox.clone() }).await?;
+        Ok((open.mailbox, place))
     }
 
     pub(super) async fn read_items(
@@ -106,11 +150,13 @@ impl<'a> Mailboxes<'a> {
         limit: PageLimit,
     ) -> Result<Page, Failure> {
         let open = self.read(recipient).await?;
-        if open.revision == 0 || open.mailbox.is_closed {
+        let known = self.recent.revision(recipient).max(open.revision);
+        self.servers.found(recipient, &open.mailbox);
+        if known == 0 || open.mailbox.is_closed {
             return Ok(Page { items: Vec::new(), more: false });
         }
         for _ in 0..STALE_LISTS {
-            if let Some(page) = self.fresh_page(&open, after, limit).await? {
+            if let Some(page) = self.fresh_page(&open.keys, known, after, limit).await? {
                 return Ok(page);
             }
             sleep(STALE_PAUSE).await;
@@ -118,23 +164,24 @@ impl<'a> Mailboxes<'a> {
         Err(Failure::Unavailable("a replica lags behind".into()))
     }
 
-    /// Reads a page; `None` if the replica that answered lacks the latest writes.
+    /// Reads a page; `None` if the replica that answered lacks the latest writes, up to the one that is
+    /// known.
     async fn fresh_page(
         &self,
-        open: &OpenMailbox,
+        keys: &MailboxKeys,
+        known: u64,
         after: Seq,
         limit: PageLimit,
     ) -> Result<Option<Page>, Failure> {
         let (mut page, mut bytes) = (Page { items: Vec::new(), more: false }, 0);
-        let record = open.keys.record();
+        let record = keys.record();
         // The record is in every list, even in one that begins behind all items.
-        let mut next = Some(after.0.saturating_add(1).min(open.revision));
+        let mut next = Some(after.0.saturating_add(1).min(known));
         while let Some(from) = next {
-            let listing =
-                self.connection.list(&record.stream, &open.keys.everything(), from).await?;
+            let listing = self.connection.list(&record.stream, &keys.everything(), from).await?;
             for entry in listing.entries {
                 if entry.subject == record.subject {
-                    return Ok((entry.revision >= open.revision).then_some(page));
+                    return Ok((entry.revision >= known).then_some(page));
                 }
                 if entry.revision <= after.0 {
                     continue;
@@ -210,7 +257,7 @@ impl<'a> Mailboxes<'a> {
         if removals.is_empty() {
             return Ok(());
         }
-        self.commit(&open, removals, &mailbox).await
+        self.commit(&open, &removals, &mailbox).await
     }
 
     pub(super) async fn record_answers(
@@ -229,7 +276,7 @@ impl<'a> Mailboxes<'a> {
             if mailbox == open.mailbox {
                 return Ok(());
             }
-            self.commit(&open, Vec::new(), &mailbox).await
+            self.commit(&open, &[], &mailbox).await
         })
         .await
     }

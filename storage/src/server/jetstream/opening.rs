@@ -2,18 +2,20 @@
 
 use async_nats::jetstream::ErrorCode;
 use async_nats::jetstream::context::{
-    CreateStreamError, CreateStreamErrorKind, GetStreamErrorKind,
+    AccountErrorKind, CreateStreamError, CreateStreamErrorKind, GetStreamErrorKind,
 };
 use async_nats::jetstream::stream::{Config as StreamConfig, DiscardPolicy, StorageType};
-use async_nats::{Client, ConnectOptions};
+use async_nats::{Client, ConnectError, ConnectErrorKind, ConnectOptions, Event};
+use sealpost_core::server::store::Elsewhere;
 use sealpost_core::wire::Profile;
 
-use super::config::{Config, Credentials, Syncing};
+use super::config::{Config, Credentials, Identity, Missing, Syncing};
 use super::connection::{ANSWER_TIMEOUT, Connection};
 use super::failure::Failure;
 use super::layout::Layout;
 use super::records::{LayoutFields, LayoutRecord, Record};
 use super::retry::retried;
+use super::servers::Listener;
 use super::survey::survey;
 
 /// Why a deployment could not be opened.
@@ -28,9 +30,27 @@ pub enum OpenJetStreamError {
     /// A number of streams or replicas that is out of range.
     #[error("a deployment has 1 to 1,000 shards, and 1, 3 or 5 replicas")]
     InvalidSize,
-    /// No server could be reached, or none accepted the credentials.
+    /// No server answered. It may yet, if the engine is being started.
+    #[error("cannot reach NATS: {0}")]
+    Unreachable(String),
+    /// A server answered, and no connection came about.
     #[error("cannot connect to NATS: {0}")]
     Connect(String),
+    /// A server refused the credentials.
+    #[error("NATS {}", unauthorized(.0.as_deref()))]
+    Unauthorized(Option<String>),
+    /// The user's account in the engine has no streams.
+    #[error(
+        "NATS has no JetStream for this user: enable it in the servers' configuration (a jetstream \
+         block), and for the account"
+    )]
+    NoJetStream,
+    /// The deployment does not exist, and must not be created.
+    #[error(
+        "there is no deployment \"{0}\" in this NATS, or it is empty: it was lost, or this is another \
+         NATS or account than before"
+    )]
+    NoDeployment(String),
     /// The server is too old.
     #[error("NATS server {found} is too old: 2.14 or newer is needed")]
     OldServer {
@@ -70,47 +90,121 @@ pub enum OpenJetStreamError {
         known: u32,
     },
     /// The deployment was created for another profile.
-    #[error("the streams were created for the other profile: start with that one")]
-    OtherProfile,
+    #[error("the streams were created for the other profile, {0:?}: start with that one")]
+    OtherProfile(Profile),
     /// A stream is gone that the deployment had.
     #[error("stream {0} is missing: restore it from a backup")]
     LostStream(String),
     /// A stream was not made by this program, or was changed.
     #[error("stream {0} is not configured as this program does it; it was left unchanged")]
     ForeignStream(String),
+    /// The engine did not answer, or a stream has no leader.
+    #[error("cannot open the streams: {0}")]
+    Unavailable(String),
     /// The engine failed.
     #[error("cannot open the streams: {0}")]
     Engine(String),
 }
 
-impl From<Failure> for OpenJetStreamError {
-    fn from(failure: Failure) -> Self {
-        Self::Engine(failure.to_string())
+impl OpenJetStreamError {
+    /// Whether the engine may only need time: it is being started, or elects leaders.
+    pub const fn may_pass(&self) -> bool {
+        matches!(self, Self::Unreachable(_) | Self::TooFewServers { .. } | Self::Unavailable(_))
     }
 }
 
-/// Connects to the engine, and verifies that it is new enough and, unless it is trusted, that it
-/// syncs.
-pub(super) async fn connect(config: &Config) -> Result<Connection, OpenJetStreamError> {
-    let client = connect_as(config, &config.credentials).await?;
+impl From<Failure> for OpenJetStreamError {
+    fn from(failure: Failure) -> Self {
+        match failure {
+            Failure::Unavailable(_) => Self::Unavailable(failure.to_string()),
+            Failure::Misuse
+            | Failure::Conflict
+            | Failure::Full(_)
+            | Failure::Refused(_)
+            | Failure::Damaged(_) => Self::Engine(failure.to_string()),
+        }
+    }
+}
+
+fn unauthorized(user: Option<&str>) -> String {
+    user.map_or_else(
+        || "asks for a user and a password, or for a certificate, and got none".to_owned(),
+        |user| format!("refused the user \"{user}\": check the name and the password"),
+    )
+}
+
+/// Connects to the engine to write, and verifies that it is new enough and, unless it is trusted,
+/// that it syncs.
+pub(super) async fn connect(
+    config: &Config,
+    listener: &Listener,
+) -> Result<Connection, OpenJetStreamError> {
+    let connection = connect_to_read(config, listener).await?;
+    match &config.syncing {
+        Syncing::Trusted => {}
+        Syncing::AskedBy(system) => {
+            survey(&connect_as(config, system, Listener::default()).await?, config.replicas)
+                .await?;
+        }
+    }
+    Ok(connection)
+}
+
+/// Connects to the engine, and verifies that it is new enough and has streams.
+pub(super) async fn connect_to_read(
+    config: &Config,
+    listener: &Listener,
+) -> Result<Connection, OpenJetStreamError> {
+    let client = connect_as(config, &config.credentials, listener.clone()).await?;
     // Transactions are newer than most of the engine, and this version repairs them.
     if !client.is_server_compatible(2, 14, 0) {
         return Err(OpenJetStreamError::OldServer { found: client.server_info().version });
     }
-    match &config.syncing {
-        Syncing::Trusted => {}
-        Syncing::AskedBy(system) => {
-            survey(&connect_as(config, system).await?, config.replicas).await?;
-        }
+    let connection = Connection::new(client, config.patience);
+    if connection.patiently(async || has_streams(&connection).await).await? {
+        Ok(connection)
+    } else {
+        Err(OpenJetStreamError::NoJetStream)
     }
-    Ok(Connection::new(client, config.patience))
+}
+
+/// Whether the user's account has streams. Without them nobody answers, or with an error.
+async fn has_streams(connection: &Connection) -> Result<bool, Failure> {
+    let Err(error) = connection.context().query_account().await else { return Ok(true) };
+    match error.kind() {
+        AccountErrorKind::JetStream(error)
+            if [ErrorCode::JETSTREAM_NOT_ENABLED, ErrorCode::JETSTREAM_NOT_ENABLED_FOR_ACCOUNT]
+                .contains(&error.error_code()) =>
+        {
+            Ok(false)
+        }
+        AccountErrorKind::JetStream(error) => Err(Failure::answered(&error)),
+        // A server alone knows whether it has streams. In a cluster, those that have may be starting.
+        AccountErrorKind::JetStreamUnavailable if connection.is_alone_without_streams() => {
+            Ok(false)
+        }
+        AccountErrorKind::JetStreamUnavailable
+        | AccountErrorKind::TimedOut
+        | AccountErrorKind::Other => Err(Failure::unavailable(error)),
+    }
 }
 
 async fn connect_as(
     config: &Config,
     credentials: &Credentials,
+    listener: Listener,
 ) -> Result<Client, OpenJetStreamError> {
-    let mut options = ConnectOptions::new().name("sealpost").request_timeout(Some(ANSWER_TIMEOUT));
+    let mut options = ConnectOptions::new()
+        .name("sealpost")
+        .request_timeout(Some(ANSWER_TIMEOUT))
+        .event_callback(move |event| {
+            let listener = listener.clone();
+            async move {
+                if let Event::Connected | Event::SlowConsumer(_) = event {
+                    listener.tell(Elsewhere::Missed);
+                }
+            }
+        });
     options = match credentials {
         Credentials::None => options,
         Credentials::Password { user, password } => {
@@ -122,12 +216,41 @@ async fn connect_as(
         if let Some(authorities) = &tls.authorities {
             options = options.add_root_certificates(authorities.clone());
         }
+        if let Some(Identity { certificate, key }) = &tls.identity {
+            options = options.add_client_certificate(certificate.clone(), key.clone());
+        }
     }
     let connected = options.connect(&config.servers).await;
-    connected.map_err(|error| OpenJetStreamError::Connect(error.to_string()))
+    connected.map_err(|error| not_connected(&error, credentials))
 }
 
-/// Opens a deployment, creating what is missing of a new one.
+fn not_connected(error: &ConnectError, credentials: &Credentials) -> OpenJetStreamError {
+    match error.kind() {
+        ConnectErrorKind::AuthorizationViolation | ConnectErrorKind::Authentication => {
+            OpenJetStreamError::Unauthorized(credentials.user().map(str::to_owned))
+        }
+        ConnectErrorKind::Dns | ConnectErrorKind::TimedOut => {
+            OpenJetStreamError::Unreachable(error.to_string())
+        }
+        ConnectErrorKind::Io if !is_tls(error) => {
+            OpenJetStreamError::Unreachable(error.to_string())
+        }
+        ConnectErrorKind::Io
+        | ConnectErrorKind::ServerParse
+        | ConnectErrorKind::Tls
+        | ConnectErrorKind::MaxReconnects => OpenJetStreamError::Connect(error.to_string()),
+    }
+}
+
+/// Whether a connection broke in the handshake of TLS, which time does not mend.
+fn is_tls(error: &ConnectError) -> bool {
+    let source = std::error::Error::source(error);
+    let io = source.and_then(|source| source.downcast_ref::<std::io::Error>());
+    io.is_some_and(|io| io.kind() == std::io::ErrorKind::InvalidData)
+}
+
+/// Opens a deployment, creating what is missing of a new one. Returns its profile, which is the
+/// requested one, if one is.
 ///
 /// 1. The stream of the accounts. 2. In it the layout, incomplete. 3. The streams of the mailboxes.
 ///    4. The layout is complete.
@@ -138,18 +261,22 @@ async fn connect_as(
 pub(super) async fn open(
     connection: &Connection,
     config: &Config,
-    profile: Profile,
-) -> Result<Layout, OpenJetStreamError> {
+    requested: Option<Profile>,
+) -> Result<(Layout, Profile), OpenJetStreamError> {
+    if config.missing == Missing::Refuse {
+        open_to_read(connection, config).await?;
+    }
     let mut layout = Layout { deployment: config.deployment.clone(), shards: config.shards };
     let accounts = (layout.accounts(), layout.account_subjects());
     if !exists(connection, &accounts.0).await? {
         create(connection, accounts, config.replicas).await?;
     }
-    let fields = retried(async || record_layout(connection, &layout, profile).await).await?;
-    let fields =
-        fields.map_err(|found| OpenJetStreamError::OtherLayout { found, known: VERSION })?;
-    if Profile::from(fields.profile) != profile {
-        return Err(OpenJetStreamError::OtherProfile);
+    let new = requested.unwrap_or(Profile::Compact);
+    let fields = retried(async || record_layout(connection, &layout, new).await).await?;
+    let fields = fields.map_err(other_layout)?;
+    let profile = fields.profile.into();
+    if requested.is_some_and(|requested| requested != profile) {
+        return Err(OpenJetStreamError::OtherProfile(profile));
     }
     layout.shards = fields.shards;
     for shard in 0..layout.shards {
@@ -165,7 +292,31 @@ pub(super) async fn open(
     if !fields.complete {
         retried(async || complete_layout(connection, &layout, fields).await).await?;
     }
-    Ok(layout)
+    Ok((layout, profile))
+}
+
+/// Opens a deployment that is complete, and changes nothing.
+pub(super) async fn open_to_read(
+    connection: &Connection,
+    config: &Config,
+) -> Result<(Layout, Profile), OpenJetStreamError> {
+    let missing = || OpenJetStreamError::NoDeployment(config.deployment.clone());
+    let mut layout = Layout { deployment: config.deployment.clone(), shards: 0 };
+    if !exists(connection, &layout.accounts()).await? {
+        return Err(missing());
+    }
+    let slot = connection.read(&layout.layout()).await?;
+    let Some(record) = LayoutRecord::of(&slot)? else { return Err(missing()) };
+    let fields = fields(record)?.map_err(other_layout)?;
+    if !fields.complete {
+        return Err(missing());
+    }
+    layout.shards = fields.shards;
+    Ok((layout, fields.profile.into()))
+}
+
+const fn other_layout(found: u32) -> OpenJetStreamError {
+    OpenJetStreamError::OtherLayout { found, known: VERSION }
 }
 
 /// Reads the layout, or records the one that is wanted. The version of another one is an error.
@@ -176,12 +327,8 @@ async fn record_layout(
 ) -> Result<Result<LayoutFields, u32>, Failure> {
     let key = wanted.layout();
     let slot = connection.read(&key).await?;
-    if let Some(LayoutRecord { version, rest }) = LayoutRecord::of(&slot)? {
-        if version != VERSION {
-            return Ok(Err(version));
-        }
-        let fields = serde_json::from_value(rest);
-        return fields.map(Ok).map_err(|_| Failure::Damaged(LayoutRecord::NAME));
+    if let Some(record) = LayoutRecord::of(&slot)? {
+        return fields(record);
     }
     let fields = LayoutFields { profile: profile.into(), shards: wanted.shards, complete: false };
     connection.commit(&[key.write(slot.revision, record(fields)?.value()?)]).await?;
@@ -197,6 +344,17 @@ async fn complete_layout(
     let revision = connection.read(&key).await?.revision;
     let value = record(LayoutFields { complete: true, ..fields })?.value()?;
     connection.commit(&[key.write(revision, value)]).await
+}
+
+/// The fields of a layout. The version of another one is an error.
+fn fields(
+    LayoutRecord { version, rest }: LayoutRecord,
+) -> Result<Result<LayoutFields, u32>, Failure> {
+    if version != VERSION {
+        return Ok(Err(version));
+    }
+    let fields = serde_json::from_value(rest);
+    fields.map(Ok).map_err(|_| Failure::Damaged(LayoutRecord::NAME))
 }
 
 fn record(fields: LayoutFields) -> Result<LayoutRecord, Failure> {

@@ -9,7 +9,10 @@ use sealpost_core::wire::Profile;
 use super::bed::JetStreamBed;
 use super::slot::Value;
 use super::test_engine::TestEngine;
-use super::{Config, Credentials, JetStreamStorage, OpenJetStreamError, Syncing, Tls};
+use super::{
+    Config, Credentials, JetStreamInspector, JetStreamStorage, Missing, OpenJetStreamError,
+    Syncing, Tls,
+};
 use crate::engine::test_folder::folder;
 use crate::server::quota::Quota;
 
@@ -21,11 +24,14 @@ fn deployment_that_this_program_does_not_understand_is_refused() {
     };
     let mut bed = JetStreamBed::new(&engine, Profile::Wide, Quota::default());
     let config = bed.config().clone();
-    assert!(matches!(refused(&config, Profile::Compact), OpenJetStreamError::OtherProfile));
+    assert!(matches!(
+        refused(&config, Profile::Compact),
+        OpenJetStreamError::OtherProfile(Profile::Wide)
+    ));
 
     let storage = bed.storage();
     let other = Value::Record(br#"{"version":2,"what":"nobody knows"}"#.to_vec());
-    let (connection, key) = (&storage.connection, storage.layout.layout());
+    let (connection, key) = (&storage.desk.connection, storage.desk.layout.layout());
     let written = storage.driver.block_on(async {
         let slot = connection.read(&key).await?;
         connection.commit(&[key.write(slot.revision, other)]).await
@@ -42,16 +48,54 @@ fn stream_that_was_lost_or_changed_is_not_replaced() {
     let config = bed.config().clone();
     let refused = || JetStreamStorage::open(&config, Profile::Wide, Quota::default()).unwrap_err();
     let storage = bed.storage();
-    let (stream, context) = (storage.layout.mailboxes(1), storage.connection.context());
+    let (stream, context) = (storage.desk.layout.mailboxes(1), storage.desk.connection.context());
     storage.driver.block_on(context.delete_stream(&stream)).unwrap();
     assert!(matches!(refused(), OpenJetStreamError::LostStream(lost) if lost == stream));
     let other = async_nats::jetstream::stream::Config {
         name: stream.clone(),
-        subjects: vec![storage.layout.mailbox_subjects(1)],
+        subjects: vec![storage.desk.layout.mailbox_subjects(1)],
         ..Default::default()
     };
     storage.driver.block_on(context.create_stream(other)).unwrap();
     assert!(matches!(refused(), OpenJetStreamError::ForeignStream(found) if found == stream));
+}
+
+#[test]
+fn deployment_that_is_lost_is_not_created_again() {
+    let Some(engine) = TestEngine::start() else { return };
+    let config = Config { missing: Missing::Refuse, ..engine.deployment() };
+    let open = |config: &Config| JetStreamStorage::open(config, None, Quota::default());
+    let refused = open(&config).unwrap_err();
+    assert!(matches!(refused, OpenJetStreamError::NoDeployment(_)), "{refused}");
+    let inspected = JetStreamInspector::open(&config).unwrap_err();
+    assert!(matches!(inspected, OpenJetStreamError::NoDeployment(_)), "{inspected}");
+    assert!(!refused.may_pass());
+    open(&Config { missing: Missing::Create, ..config.clone() }).unwrap();
+    assert_eq!(open(&config).unwrap().profile(), Profile::Compact);
+}
+
+#[test]
+fn engine_without_streams_is_refused_at_once() {
+    let Some(engine) =
+        TestEngine::start_with(1, "accounts { A { users: [ { user: a, password: a } ] } }")
+    else {
+        return;
+    };
+    let credentials = Credentials::Password { user: "a".into(), password: "a".to_owned().into() };
+    let config = Config { credentials, ..engine.deployment() };
+    let refused = JetStreamStorage::open(&config, None, Quota::default()).unwrap_err();
+    assert!(matches!(refused, OpenJetStreamError::NoJetStream), "{refused}");
+}
+
+#[test]
+fn engine_that_is_not_there_may_come_yet() {
+    let free = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
+    let config = Config::new(vec![format!("nats://{free}")], Syncing::Trusted);
+    let refused = JetStreamStorage::open(&config, None, Quota::default()).unwrap_err();
+    assert!(
+        matches!(refused, OpenJetStreamError::Unreachable(_)) && refused.may_pass(),
+        "{refused}"
+    );
 }
 
 #[test]
@@ -67,7 +111,7 @@ fn engine_asks_for_a_password() {
         password: password.to_owned().into(),
     };
     for wrong in [Credentials::None, password("haddock")] {
-        assert!(matches!(with(wrong).unwrap_err(), OpenJetStreamError::Connect(_)));
+        assert!(matches!(with(wrong).unwrap_err(), OpenJetStreamError::Unauthorized(_)));
     }
     assert!(with(password("swordfish")).is_ok());
 }
@@ -82,7 +126,8 @@ fn connection_uses_tls_and_trusts_the_named_authority_only() {
     let lines = format!("tls {{ cert_file: {authority:?}, key_file: {key:?} }}");
     let Some(engine) = TestEngine::start_with(1, &lines) else { return };
     let with = |authorities| {
-        let config = Config { tls: Some(Tls { authorities }), ..engine.deployment() };
+        let config =
+            Config { tls: Some(Tls { authorities, identity: None }), ..engine.deployment() };
         JetStreamStorage::open(&config, Profile::Wide, Quota::default())
     };
     assert!(with(Some(authority)).is_ok());

@@ -1,8 +1,8 @@
 //! Carries out each [`StoreOp`], and says which of them can run at once.
 
-use futures_util::future::join_all;
+use futures_util::future::{join_all, try_join};
 use sealpost_core::ids::{UserId, UserRef};
-use sealpost_core::server::store::{StoreOp, StoreReply};
+use sealpost_core::server::store::{Seq, SessionBegun, StoreOp, StoreReply};
 
 use super::accounts::NewAccount;
 use super::failure::Failure;
@@ -50,11 +50,11 @@ fn wave_len(requests: &[StoreOp]) -> usize {
 
 /// Users whose records or mailboxes a request reads or changes; `None` if the request does not name
 /// them all, and runs alone.
-fn touched(request: &StoreOp) -> Option<Vec<UserId>> {
+pub(super) fn touched(request: &StoreOp) -> Option<Vec<UserId>> {
     match request {
         StoreOp::FindUser(UserRef::Id(user))
         | StoreOp::RecordReconnect { user, .. }
-        | StoreOp::Count(user)
+        | StoreOp::BeginSession(user)
         | StoreOp::RecordAnswers { owner: user, .. }
         | StoreOp::Undeliverable { sender: user, .. }
         | StoreOp::ForgetUndeliverable { sender: user, .. }
@@ -75,14 +75,17 @@ fn touched(request: &StoreOp) -> Option<Vec<UserId>> {
     }
 }
 
-async fn run(mailboxes: Mailboxes<'_>, request: &StoreOp) -> Result<StoreReply, Failure> {
+pub(super) async fn run(
+    mailboxes: Mailboxes<'_>,
+    request: &StoreOp,
+) -> Result<StoreReply, Failure> {
     let (accounts, profile) = (mailboxes.accounts(), mailboxes.profile);
     Ok(match request {
         StoreOp::CreateUser { phone, public_key, aes_key, at, max_id, invitation } => {
             let (phone, aes_key, at) = (*phone, *aes_key, *at);
             let (max_id, invitation) = (*max_id, *invitation);
             let new = NewAccount { phone, public_key, aes_key, at, max_id, invitation };
-            StoreReply::Created(accounts.create(new).await?)
+            StoreReply::Created(mailboxes.create_account(new).await?)
         }
         StoreOp::CheckInvitation { invitation, phone } => {
             StoreReply::InvitationChecked(accounts.invitations().judge(*invitation, *phone).await?)
@@ -100,10 +103,12 @@ async fn run(mailboxes: Mailboxes<'_>, request: &StoreOp) -> Result<StoreReply, 
             let recorded = accounts.record_reconnect(*user, *at, *horizon, *aes_key).await?;
             StoreReply::ReconnectRecorded(recorded)
         }
-        StoreOp::Count(user) => {
-            let usage = mailboxes.record(*user).await?.usage;
-            let undeliverable = accounts.undeliverable(*user).await?.len();
-            StoreReply::Counted(usage.waiting(undeliverable as u64))
+        StoreOp::BeginSession(user) => {
+            let begun = mailboxes.begin_session(*user);
+            let ((before, place), undeliverable) =
+                try_join(begun, accounts.undeliverable(*user)).await?;
+            let waiting = before.usage.waiting(undeliverable.len() as u64);
+            StoreReply::SessionBegun(SessionBegun { waiting, place: Seq(place) })
         }
         StoreOp::RecordAnswers { owner, peers } => {
             mailboxes.record_answers(*owner, peers).await?;
@@ -147,6 +152,5 @@ async fn run(mailboxes: Mailboxes<'_>, request: &StoreOp) -> Result<StoreReply, 
     })
 }
 
-/// Requests that run at once. An engine takes 50 transactions of one stream at once, from all servers
-/// together.
+/// Requests of one commit that run at once.
 const MAX_IN_FLIGHT: usize = 32;

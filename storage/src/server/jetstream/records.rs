@@ -1,13 +1,15 @@
 //! Records, as JSON. `docs/ENGINE.md` is normative.
 
 use sealpost_core::ids::{Phone, UserId};
-use sealpost_core::keys::{PublicKey, WrappedKey};
+use sealpost_core::keys::{Fingerprint, PublicKey, WrappedKey};
+use sealpost_core::server::AccountChange;
 use sealpost_core::server::store::User;
 use sealpost_core::wire::{InReplyTo, Profile};
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
 use super::failure::Failure;
+use super::server_keys::ServerKeys;
 use super::slot::{Entry, Slot, Value};
 use super::values::{Hex, Seconds, UserNumber};
 use crate::server::daily_use::DailyUse;
@@ -65,6 +67,17 @@ pub(super) enum ProfileName {
 pub(super) struct Counters {
     pub(super) user: u64,
     pub(super) invitation: u64,
+    /// How many accounts there are.
+    pub(super) users: u64,
+}
+
+/// Fingerprints of the keys that the deployment's servers have.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct ServerKeyFields {
+    fingerprint: Hex,
+    /// That of the key which takes its place, while the key is being changed.
+    successor: Option<Hex>,
 }
 
 /// The newest time on record.
@@ -81,7 +94,7 @@ pub(super) struct Account {
     phone: String,
     public_key: Hex,
     aes_key: Hex,
-    created_at: Seconds,
+    pub(super) created_at: Seconds,
     pub(super) last_seen: Seconds,
     reconnects: Hex,
     pub(super) suspended_at: Option<Seconds>,
@@ -133,6 +146,9 @@ impl Record for Counters {
 impl Record for Clock {
     const NAME: &'static str = "time";
 }
+impl Record for ServerKeyFields {
+    const NAME: &'static str = "server key";
+}
 impl Record for Account {
     const NAME: &'static str = "account";
 }
@@ -149,6 +165,24 @@ impl Record for InvitationFields {
     const NAME: &'static str = "invitation";
 }
 
+impl From<ServerKeys> for ServerKeyFields {
+    fn from(keys: ServerKeys) -> Self {
+        let hex = |fingerprint: Fingerprint| Hex(fingerprint.0.to_vec());
+        Self { fingerprint: hex(keys.first), successor: keys.successor.map(hex) }
+    }
+}
+
+impl ServerKeyFields {
+    pub(super) fn keys(&self) -> Result<ServerKeys, Failure> {
+        let fingerprint = |hex: &Hex| {
+            let bytes = hex.0.as_slice().try_into();
+            bytes.map(Fingerprint).map_err(|_| Failure::Damaged(Self::NAME))
+        };
+        let successor = self.successor.as_ref().map(fingerprint).transpose()?;
+        Ok(ServerKeys { first: fingerprint(&self.fingerprint)?, successor })
+    }
+}
+
 impl Account {
     pub(super) fn new(user: &User, aes_key: WrappedKey) -> Self {
         Self {
@@ -160,6 +194,15 @@ impl Account {
             reconnects: Hex(ReconnectDates::default().encode()),
             suspended_at: None,
             closing: false,
+        }
+    }
+
+    /// What keeps sessions from beginning, if anything does.
+    pub(super) const fn change(&self) -> Option<AccountChange> {
+        match self {
+            Self { closing: true, .. } => Some(AccountChange::Deleted),
+            Self { suspended_at: Some(_), .. } => Some(AccountChange::Suspended),
+            Self { .. } => None,
         }
     }
 

@@ -167,19 +167,21 @@ fn transaction_whose_answer_was_lost_is_recognized() {
     let Some(engine) = TestEngine::start() else { return };
     let bed = JetStreamBed::new(&engine, Profile::Wide, Quota::default());
     let storage = bed.another();
-    let (key, value) = (storage.layout.clock(), Clock { newest: at(5).into() }.value().unwrap());
+    let (key, value) =
+        (storage.desk.layout.clock(), Clock { newest: at(5).into() }.value().unwrap());
     let write = [key.write(0, value.clone())];
     engine.suspend(0);
     let committed = thread::scope(|scope| {
-        let committed = scope.spawn(|| storage.driver.block_on(storage.connection.commit(&write)));
+        let committed =
+            scope.spawn(|| storage.driver.block_on(storage.desk.connection.commit(&write)));
         thread::sleep(Duration::from_secs(3));
         engine.resume(0);
         committed.join().unwrap()
     });
     assert!(committed.is_ok(), "{committed:?}");
-    let read = || storage.driver.block_on(storage.connection.read(&key)).unwrap();
+    let read = || storage.driver.block_on(storage.desk.connection.read(&key)).unwrap();
     let slot = read();
-    let refused = storage.driver.block_on(storage.connection.commit(&write));
+    let refused = storage.driver.block_on(storage.desk.connection.commit(&write));
     assert!(refused.is_err(), "another transaction is not taken for it");
     assert_eq!(read().revision, slot.revision, "it was carried out once");
     let Value::Record(record) = value else { panic!() };
@@ -193,7 +195,7 @@ fn nothing_is_acknowledged_without_an_engine() {
     ask(bed.storage(), create(1, None));
     engine.kill(0);
     let requests = [
-        StoreOp::Count(user(1)),
+        StoreOp::BeginSession(user(1)),
         append(user(1), vec![message(Profile::Wide, user(1), user(1), 1, 20)]),
         create(2, None),
     ];

@@ -12,7 +12,7 @@ use sealpost_core::ids::{Phone, UserId, UserRef};
 use sealpost_core::keys::{PublicKey, WrappedKey};
 use sealpost_core::server::store::{
     Appended, CreateOutcome, InvitationOutcome, LookupOutcome, Page, PresentedInvitation,
-    ReconnectOutcome, Seq, Settlement, StoreOp, StoreOutcome, StoreReply, User,
+    ReconnectOutcome, Seq, SessionBegun, Settlement, StoreOp, StoreOutcome, StoreReply, User,
 };
 use sealpost_core::time::Timestamp;
 use sealpost_core::wire::{InReplyTo, ItemId, ItemKind, Packet, Profile};
@@ -216,9 +216,10 @@ impl MemoryStorage {
             StoreOp::RecordReconnect { user, at, horizon, aes_key } => {
                 StoreReply::ReconnectRecorded(self.record_reconnect(*user, *at, *horizon, *aes_key))
             }
-            StoreOp::Count(user) => {
+            StoreOp::BeginSession(user) => {
                 let undeliverable = self.undeliverable.get(user).map_or(0, Vec::len);
-                StoreReply::Counted(self.usage(*user).waiting(undeliverable as u64))
+                let waiting = self.usage(*user).waiting(undeliverable as u64);
+                StoreReply::SessionBegun(SessionBegun { waiting, place: Seq::START })
             }
             StoreOp::RecordAnswers { owner, peers } => {
                 self.record_answers(*owner, peers);

@@ -16,7 +16,7 @@ use sealpost_core::server::limits::{Limits, Rate};
 use sealpost_core::server::store::StoreReply;
 use sealpost_core::server::{
     Command, Config, DeliveryOutcome, OtpChannel, RegisteredPhones, Registrants, Registration,
-    Server,
+    Server, Servers,
 };
 use sealpost_core::time::{Mono, Now, Timestamp};
 use sealpost_core::wire::Invitation;
@@ -77,6 +77,7 @@ impl<'a> Bed<'a> {
             profile,
             server_key,
             successor: None,
+            servers: Servers::One,
             otp_channel,
             registered_phones,
             registration,

@@ -110,8 +110,9 @@ impl Mailbox {
             drain.finale = Finale::Announcing;
             return Some(DrainStep::Announce { conn, drained: drain.drained });
         }
+        let since = drain.since;
         self.presence = Presence::Live(conn);
-        Some(DrainStep::Live(conn))
+        Some(DrainStep::Live { conn, since })
     }
 
     /// Since when an owner whose mailbox drains has taken nothing: neither acknowledged an item nor

@@ -16,21 +16,22 @@ use super::request::{Answer, Reply, Request};
 use super::socket::{self, SOCKET};
 use super::tasks;
 use crate::data::DataFolder;
+use crate::site::Site;
 
 /// Has a request carried out, by the server if one runs. The folder stays locked meanwhile.
-pub(super) fn perform(data: &DataFolder, request: Request) -> Result<Answer, Failure> {
-    let lock = data.try_lock()?;
+pub(super) fn perform(site: &Site, request: Request) -> Result<Answer, Failure> {
+    let lock = site.data().try_lock()?;
     if lock.is_some() {
-        return tasks::perform(request, &Place::Stopped(data));
+        return tasks::perform(request, &Place::Stopped(site));
     }
-    Call::required(data)?.ask(&request)
+    Call::required(site.data())?.ask(&request)
 }
 
 /// Has a request carried out that changes nothing. It keeps no server from starting.
-pub(super) fn look(data: &DataFolder, request: Request) -> Result<Answer, Failure> {
-    match Call::connect(data)? {
+pub(super) fn look(site: &Site, request: Request) -> Result<Answer, Failure> {
+    match Call::connect(site.data())? {
         Some(mut call) => call.ask(&request),
-        None => tasks::perform(request, &Place::Stopped(data)),
+        None => tasks::perform(request, &Place::Stopped(site)),
     }
 }
 

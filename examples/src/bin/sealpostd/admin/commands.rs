@@ -10,11 +10,12 @@ use super::figures::{Figures, Live, Millis};
 use super::request::{Answer, PhoneText, Request, UserChange, UserState};
 use crate::data::DataFolder;
 use crate::key::{KeyChange, KeyReport};
+use crate::site::Site;
 use crate::size::Size;
 
-/// Prints figures about the database and, if it runs, the server.
-pub(crate) fn stats(data: &DataFolder, format: Format) -> Result<(), Failure> {
-    let Answer::Stats(figures) = call::look(data, Request::Stats {})? else {
+/// Prints figures about the store and, if it runs, the server.
+pub(crate) fn stats(site: &Site, format: Format) -> Result<(), Failure> {
+    let Answer::Stats(figures) = call::look(site, Request::Stats {})? else {
         return Err(unexpected());
     };
     match format {
@@ -36,13 +37,13 @@ pub(crate) fn ask_ready(data: &DataFolder) -> Result<(), Failure> {
 
 /// Deletes, suspends or resumes an account.
 pub(crate) fn change_user(
-    data: &DataFolder,
+    site: &Site,
     phone: Phone,
     change: UserChange,
     format: Format,
 ) -> Result<(), Failure> {
     let request = Request::ChangeUser { phone: PhoneText(phone), change };
-    let Answer::User(user) = call::perform(data, request)? else { return Err(unexpected()) };
+    let Answer::User(user) = call::perform(site, request)? else { return Err(unexpected()) };
     let done = match user.state {
         UserState::Deleted => "deleted",
         UserState::Suspended => "suspended",
@@ -55,18 +56,18 @@ pub(crate) fn change_user(
 }
 
 /// Records an invitation. Returns its id.
-pub(crate) fn create_invitation(data: &DataFolder, new: &NewInvitation) -> Result<u64, Failure> {
+pub(crate) fn create_invitation(site: &Site, new: &NewInvitation) -> Result<u64, Failure> {
     let request = Request::CreateInvitation(new.into());
-    let Answer::Invitation { id } = call::perform(data, request)? else {
+    let Answer::Invitation { id } = call::perform(site, request)? else {
         return Err(unexpected());
     };
     Ok(id)
 }
 
 /// Revokes an invitation.
-pub(crate) fn revoke_invitation(data: &DataFolder, id: u64, format: Format) -> Result<(), Failure> {
+pub(crate) fn revoke_invitation(site: &Site, id: u64, format: Format) -> Result<(), Failure> {
     let request = Request::RevokeInvitation { id };
-    let Answer::Invitation { id } = call::perform(data, request)? else {
+    let Answer::Invitation { id } = call::perform(site, request)? else {
         return Err(unexpected());
     };
     match format {
@@ -76,20 +77,20 @@ pub(crate) fn revoke_invitation(data: &DataFolder, id: u64, format: Format) -> R
 }
 
 /// Makes a successor of the server's key, or retires the key that has one.
-pub(crate) fn change_key(data: &DataFolder, change: KeyChange) -> Result<KeyReport, Failure> {
+pub(crate) fn change_key(site: &Site, change: KeyChange) -> Result<KeyReport, Failure> {
     let request = Request::ChangeKey { change };
-    let Answer::Key(report) = call::perform(data, request)? else { return Err(unexpected()) };
+    let Answer::Key(report) = call::perform(site, request)? else { return Err(unexpected()) };
     Ok(report)
 }
 
 /// Changes the levels of the running server's log, or prints them.
 pub(crate) fn change_log_level(
-    data: &DataFolder,
+    site: &Site,
     level: Option<String>,
     format: Format,
 ) -> Result<(), Failure> {
     let request = Request::LogLevel { level };
-    let Answer::LogLevels(now) = call::perform(data, request)? else { return Err(unexpected()) };
+    let Answer::LogLevels(now) = call::perform(site, request)? else { return Err(unexpected()) };
     match format {
         Format::Json => Line::json(&now),
         Format::Text => Line::text(now.levels),
@@ -97,8 +98,8 @@ pub(crate) fn change_log_level(
 }
 
 /// Has the running server reload its configuration.
-pub(crate) fn reload(data: &DataFolder, format: Format) -> Result<(), Failure> {
-    let Answer::Reloaded { changes } = call::perform(data, Request::Reload {})? else {
+pub(crate) fn reload(site: &Site, format: Format) -> Result<(), Failure> {
+    let Answer::Reloaded { changes } = call::perform(site, Request::Reload {})? else {
         return Err(unexpected());
     };
     match format {

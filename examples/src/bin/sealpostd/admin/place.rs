@@ -5,31 +5,40 @@ use std::sync::mpsc::RecvError;
 use sealpost_core::ids::UserId;
 use sealpost_core::server::{AccountChange, Command};
 use sealpost_programs::Failure;
-use sealpost_storage::SqliteStorage;
 
 use crate::data::DataFolder;
 use crate::running::Running;
+use crate::site::Site;
+use crate::store::{AccountStore, StoreReader};
 
 /// What a task works on.
 pub(super) enum Place<'a> {
     /// Inside the server.
     Running(&'a Running),
-    /// In a process of its own, while no server runs. The process holds the folder's lock, unless
-    /// the task only reads.
-    Stopped(&'a DataFolder),
+    /// In a process of its own, while no server runs on the folder. The process holds the folder's
+    /// lock, unless the task only reads.
+    Stopped(&'a Site),
 }
 
 impl Place<'_> {
     /// Carries out `work` on the store: between two commits of the running server, or here.
     pub(super) fn with_store<R: Send + 'static>(
         &self,
-        work: impl FnOnce(&mut SqliteStorage) -> R + Send + 'static,
+        work: impl FnOnce(&mut dyn AccountStore) -> R + Send + 'static,
     ) -> Result<R, Failure> {
         match self {
             Self::Running(server) => {
-                server.store.with_store(|store| work(store.inner().inner())).recv().map_err(stopped)
+                server.store.with_store(|store| work(store.accounts())).recv().map_err(stopped)
             }
-            Self::Stopped(data) => Ok(work(&mut data.open_existing()?)),
+            Self::Stopped(site) => Ok(work(&mut *site.open()?)),
+        }
+    }
+
+    /// Opens the store for reading.
+    pub(super) fn inspect(&self) -> Result<Box<dyn StoreReader>, Failure> {
+        match self {
+            Self::Running(server) => server.reading.open(),
+            Self::Stopped(site) => site.inspect(),
         }
     }
 
@@ -48,9 +57,9 @@ impl Place<'_> {
     pub(super) fn running(&self, task: &str) -> Result<&Running, Failure> {
         match self {
             Self::Running(server) => Ok(server),
-            Self::Stopped(data) => Err(Failure::new(format_args!(
+            Self::Stopped(site) => Err(Failure::new(format_args!(
                 "no server runs on {}, and {task} needs one",
-                data.path().display()
+                site.data().path().display()
             ))),
         }
     }
@@ -58,7 +67,7 @@ impl Place<'_> {
     pub(super) const fn data(&self) -> &DataFolder {
         match self {
             Self::Running(server) => &server.data,
-            Self::Stopped(data) => data,
+            Self::Stopped(site) => site.data(),
         }
     }
 }

@@ -4,7 +4,7 @@
 use sealpost_core::ids::{Phone, UserId};
 use sealpost_core::server::AccountChange;
 use sealpost_programs::{Failure, now};
-use sealpost_storage::{NewInvitation, Suspension, SuspensionOutcome};
+use sealpost_storage::{NewInvitation, Stats, Suspension, SuspensionOutcome};
 
 use super::figures::{Figures, Live, Mailbox, Sample};
 use super::place::{Place, stopped};
@@ -14,11 +14,15 @@ use super::request::{
 use crate::data::DataFolder;
 use crate::key::KeyChange;
 use crate::metrics;
+use crate::store::Contents;
 
 /// Carries out a request.
 pub(super) fn perform(request: Request, place: &Place<'_>) -> Result<Answer, Failure> {
     match request {
-        Request::Stats {} => Ok(Answer::Stats(Box::new(figures(place)?))),
+        Request::Stats {} => {
+            let stats = place.inspect()?.contents(0)?.stats;
+            Ok(Answer::Stats(Box::new(figures(place, stats)?)))
+        }
         Request::Ready {} => ready(place),
         Request::Top {} => top(place),
         Request::ChangeUser { phone: PhoneText(phone), change } => match change {
@@ -35,8 +39,7 @@ pub(super) fn perform(request: Request, place: &Place<'_>) -> Result<Answer, Fai
     }
 }
 
-fn figures(place: &Place<'_>) -> Result<Figures, Failure> {
-    let stored = place.data().inspect()?.stats()?;
+fn figures(place: &Place<'_>, stored: Stats) -> Result<Figures, Failure> {
     let live = match place {
         Place::Running(server) => {
             let machine = server.handle.with_machine(|server| (server.stats(), server.totals()));
@@ -56,16 +59,21 @@ fn ready(place: &Place<'_>) -> Result<Answer, Failure> {
 
 fn top(place: &Place<'_>) -> Result<Answer, Failure> {
     place.running("top")?;
-    let largest = place.data().inspect()?.largest_mailboxes(LARGEST)?;
+    let Contents { stats, largest } = place.inspect()?.contents(LARGEST)?;
     let largest = largest.into_iter().map(Mailbox::from).collect();
-    Ok(Answer::Top(Box::new(Sample { figures: figures(place)?, largest })))
+    Ok(Answer::Top(Box::new(Sample { figures: figures(place, stats)?, largest })))
 }
 
 /// Deletes a user. The account is suspended first: nothing more comes from it while its items are
-/// deleted, in pieces, so that the server's commits don't wait.
+/// deleted, so that the server's commits don't wait: beside them, or in pieces if the store has one
+/// writer only.
 fn delete_user(place: &Place<'_>, phone: Phone) -> Result<Answer, Failure> {
     let user = set_suspension(place, phone, Suspension::Suspended(now()?))?;
     place.end_session(user, AccountChange::Deleted)?;
+    if let Some(mut store) = place.with_store(|store| store.another())? {
+        let deleted = store.delete_user(phone)?.ok_or_else(|| unknown(phone))?;
+        return Ok(changed(deleted, phone, UserState::Deleted));
+    }
     // Bounded, because others may send to the user as fast as this deletes.
     for _ in 0..PIECES {
         // In a damaged database a piece may fail where the deletion as a whole succeeds.

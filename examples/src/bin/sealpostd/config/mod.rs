@@ -8,6 +8,7 @@
 //! | `file`, `flags` | reading the first and the last of them |
 //! | `settings` | the value of every option, and who has set it |
 //! | `listen` | places to listen, and the public address |
+//! | `store` | NATS, as the place of accounts and messages |
 //! | `values` | rates and durations as operators write them |
 //! | `check` | what values must not be together |
 //! | `bounds` | the limits of the machine and of the store |
@@ -22,6 +23,7 @@ mod listen;
 mod options;
 mod settings;
 mod show;
+mod store;
 mod table;
 mod values;
 
@@ -39,6 +41,7 @@ pub(crate) use layers::Layers;
 pub(crate) use listen::{LOCALHOST, Listen, PORT, Place, PublicAddress};
 pub(crate) use settings::{Origin, Settings};
 pub(crate) use show::show;
+pub(crate) use store::{Nats, StoreAddress};
 
 use crate::args::ProfileName;
 use crate::couriers::OtpRoute;
@@ -56,6 +59,9 @@ pub(crate) struct Config {
     #[serde(default, deserialize_with = "optional_text")]
     pub(crate) public_address: Option<PublicAddress>,
     pub(crate) profile: Option<ProfileName>,
+    #[serde(default, deserialize_with = "optional_text")]
+    pub(crate) store: Option<StoreAddress>,
+    pub(crate) nats: Nats,
     pub(crate) tls: Tls,
     pub(crate) proxy: Proxy,
     pub(crate) crypto: Crypto,

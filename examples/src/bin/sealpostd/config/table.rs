@@ -54,6 +54,113 @@ pub(crate) static OPTIONS: &[Opt] = &[
     .flag("profile")
     .unset(),
     Opt::new(
+        "store",
+        Text,
+        "\"tls://a.example.org:4222,b.example.org:4222,c.example.org:4222\"",
+        Restart,
+        "Where accounts and messages are kept: nats://HOST:PORT for NATS JetStream, which several \
+         servers can share, with further servers of the same NATS behind commas; tls:// instead of \
+         nats:// for a connection with TLS. Fixed once the data folder exists. Without it they are \
+         in a database in the data folder",
+    )
+    .flag("store")
+    .unset(),
+    Opt::new(
+        "nats.deployment",
+        Text,
+        "\"sealpost\"",
+        Restart,
+        "Name of what the servers share in NATS: 1 to 32 letters, digits, hyphens and underscores. \
+         Servers with the same name serve the same accounts",
+    )
+    .flag("deployment"),
+    Opt::new(
+        "nats.shards",
+        Count,
+        "16",
+        Restart,
+        "Streams over which mailboxes are spread, up to 1,000. Counts only for the server that makes \
+         the deployment, as the next option",
+    ),
+    Opt::new(
+        "nats.replicas",
+        Count,
+        "3",
+        Restart,
+        "Copies of each stream, on as many servers of NATS: 1, 3 or 5. One copy is for tests: it is \
+         lost with its disk",
+    ),
+    Opt::new(
+        "nats.user",
+        Text,
+        "\"sealpost\"",
+        Restart,
+        "User with which the server connects to NATS. Give the deployment an account of its own",
+    )
+    .unset(),
+    Opt::new(
+        "nats.password_file",
+        Path,
+        "\"nats-password\"",
+        Restart,
+        "File whose first line is the password of that user. Others must not be able to read it. A \
+         name without a folder is first looked up among the credentials that systemd passes on \
+         (LoadCredential=)",
+    )
+    .unset(),
+    Opt::new(
+        "nats.system_user",
+        Text,
+        "\"sealpost-system\"",
+        Restart,
+        "User of the system account of NATS. At its start the server asks with it whether every \
+         server of NATS writes to its disk what it acknowledges (sync_interval: always), and refuses \
+         one that does not",
+    )
+    .unset(),
+    Opt::new(
+        "nats.system_password_file",
+        Path,
+        "\"nats-system-password\"",
+        Restart,
+        "File with the password of that user, as above",
+    )
+    .unset(),
+    Opt::new(
+        "nats.trust_sync",
+        Switch,
+        "false",
+        Restart,
+        "Don't ask: the operator has made sure of sync_interval: always on every server of NATS. \
+         Where that is not so, a loss of power loses messages that senders were told are stored",
+    ),
+    Opt::new(
+        "nats.authorities",
+        Path,
+        "\"/etc/sealpost/nats-ca.pem\"",
+        Restart,
+        "PEM file with the authorities that certificates of NATS must come from. Without it those \
+         that the operating system trusts",
+    )
+    .unset(),
+    Opt::new(
+        "nats.certificate",
+        Path,
+        "\"/etc/sealpost/nats-client.pem\"",
+        Restart,
+        "PEM file with a certificate that the server shows to NATS, if NATS asks for one. This file \
+         and the next one are read at each connection, so they can be replaced",
+    )
+    .unset(),
+    Opt::new(
+        "nats.key",
+        Path,
+        "\"/etc/sealpost/nats-client-key.pem\"",
+        Restart,
+        "PEM file with the private key of that certificate",
+    )
+    .unset(),
+    Opt::new(
         "tls.certificate",
         Path,
         "\"/etc/sealpost/fullchain.pem\"",

@@ -13,6 +13,7 @@ use sealpost_mio::CommitTimes;
 
 use super::page::Page;
 use super::snapshot::Snapshot;
+use crate::store::Link;
 
 /// The type of the text that [`Snapshot::text`] returns.
 pub(super) const CONTENT_TYPE: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
@@ -157,9 +158,10 @@ impl Snapshot {
 
     #[expect(clippy::cast_precision_loss, reason = "a sum of counts is exact up to 2^53")]
     fn store(&self, page: &mut Page<'_>) -> fmt::Result {
-        if let Some(stored) = &self.stored {
-            let pending = &stored.pending;
-            page.gauge(("sealpost_users", "Registered users"), stored.users)?;
+        if let Some(users) = self.stored.users {
+            page.gauge(("sealpost_users", "Registered users"), users)?;
+        }
+        if let Some(pending) = &self.stored.waiting {
             page.gauges(
                 ("sealpost_waiting_items", "Messages and receipts in the store"),
                 None,
@@ -192,11 +194,14 @@ impl Snapshot {
         )?;
         let failures = ("sealpost_store_failures", "Store operations that failed");
         page.counter(failures, self.counters.store_failures)?;
-        if let Some(free) = self.disk_free_bytes {
+        if let Some(free) = self.stored.disk_free_bytes {
             page.gauge_of(("sealpost_disk_free", "Free space on the disk"), &Unit::Bytes, free)?;
         }
-        let reserve = ("sealpost_disk_reserve", "Free space below which messages are refused");
-        page.gauge_of(reserve, &Unit::Bytes, self.disk_reserve_bytes)
+        if let Some(bytes) = self.stored.disk_reserve_bytes {
+            let reserve = ("sealpost_disk_reserve", "Free space below which messages are refused");
+            page.gauge_of(reserve, &Unit::Bytes, bytes)?;
+        }
+        self.stored.link.map_or(Ok(()), |link| engine(&link, page))
     }
 
     fn operation(&self, page: &mut Page<'_>) -> fmt::Result {
@@ -235,6 +240,18 @@ impl Snapshot {
     }
 }
 
+/// Writes what an operator of NATS looks for.
+fn engine(link: &Link, page: &mut Page<'_>) -> fmt::Result {
+    let connected = ("sealpost_nats_connected", "Whether there is a connection to NATS");
+    page.gauge(connected, u64::from(link.is_connected))?;
+    let reconnects = ("sealpost_nats_reconnects", "Connections to NATS after the first one");
+    page.counter(reconnects, link.reconnects)?;
+    let received = ("sealpost_nats_received", "Bytes from NATS, inside TLS");
+    page.counter_of(received, &Unit::Bytes, link.received_bytes)?;
+    let sent = ("sealpost_nats_sent", "Bytes to NATS, inside TLS");
+    page.counter_of(sent, &Unit::Bytes, link.sent_bytes)
+}
+
 impl Collector for Snapshot {
     fn encode(&self, encoder: DescriptorEncoder<'_>) -> fmt::Result {
         let mut page = Page(encoder);
@@ -271,10 +288,11 @@ mod tests {
     use std::collections::{BTreeMap, BTreeSet};
 
     use sealpost_core::server::{Stats, Totals};
-    use sealpost_storage::{Stats as Stored, Usage};
+    use sealpost_storage::Usage;
 
     use super::*;
     use crate::metrics::process::ProcessFigures;
+    use crate::metrics::snapshot::Stored;
     use crate::metrics::vitals::Reloads;
     use crate::running::MemoryLimits;
 
@@ -289,14 +307,13 @@ mod tests {
             queued_bytes: 0,
             store_waiting: 0,
             commits: CommitTimes::default(),
-            stored: Some(Stored {
-                users: 3,
-                last_user_id: 4,
-                pending: Usage::default(),
-                oldest: None,
-            }),
-            disk_free_bytes: Some(1 << 30),
-            disk_reserve_bytes: 1 << 28,
+            stored: Stored {
+                users: Some(3),
+                waiting: Some(Usage::default()),
+                disk_free_bytes: Some(1 << 30),
+                disk_reserve_bytes: Some(1 << 28),
+                link: Some(Link::default()),
+            },
             disagreements: 0,
             lost_log_lines: 0,
             reloads: Reloads::default(),
@@ -366,8 +383,7 @@ mod tests {
     #[test]
     fn what_cannot_be_read_is_left_out_and_the_rest_is_there() {
         let lacking = Snapshot {
-            stored: None,
-            disk_free_bytes: None,
+            stored: Stored::default(),
             certificate_expiry: None,
             process: ProcessFigures::default(),
             ..complete()
@@ -381,6 +397,11 @@ mod tests {
             "process_resident_memory_bytes",
             "sealpost_certificate_expiry_timestamp_seconds",
             "sealpost_disk_free_bytes",
+            "sealpost_disk_reserve_bytes",
+            "sealpost_nats_connected",
+            "sealpost_nats_received_bytes_total",
+            "sealpost_nats_reconnects_total",
+            "sealpost_nats_sent_bytes_total",
             "sealpost_users",
             "sealpost_waiting_bytes",
             "sealpost_waiting_items",

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use crate::running::Running;
 use crate::size::Size;
+use crate::store::ReadAccess;
 
 /// Whether the thread that serves all connections answers.
 ///
@@ -23,10 +24,15 @@ pub(crate) fn ready(server: &Running) -> Result<(), String> {
         return Err("the server is stopping".into());
     }
     live(server)?;
+    if let ReadAccess::Engine(reader) = &server.reading {
+        // First, because the storage thread waits for an engine that does not answer.
+        reader.probe(PATIENCE).map_err(|failure| format!("the store can't be used: {failure}"))?;
+    }
     answer(&server.store.with_store(|_| ()), "the storage thread")?;
-    let inspected = server.data.inspect().and_then(|inspector| Ok(inspector.stats()?));
+    let ReadAccess::Database(data) = &server.reading else { return Ok(()) };
+    let inspected = data.inspect().and_then(|inspector| Ok(inspector.stats()?));
     inspected.map_err(|failure| format!("the database can't be read: {failure}"))?;
-    enough_disk(server.data.ballast().free_bytes(), server.quota.current().disk_reserve_bytes)
+    enough_disk(data.ballast().free_bytes(), server.quota.current().disk_reserve_bytes)
 }
 
 /// Waits for the answer of a thread.
