@@ -28,7 +28,7 @@ use sealpost_storage::client::{ClientStorage, HistoryEntry, SqliteClientStorage}
 use serde_json::Value;
 use tempfile::TempDir;
 
-pub(crate) use daemon::Daemon;
+pub(crate) use daemon::{Daemon, Starting};
 
 /// How long a test waits for an event that must happen.
 pub(crate) const PATIENCE: Duration = Duration::from_mins(1);
