@@ -6,7 +6,7 @@ use std::time::SystemTime;
 
 use sealpost_core::entropy::Entropy;
 use sealpost_core::server::limits::Limits;
-use sealpost_core::server::{self, Server};
+use sealpost_core::server::{self, Command, Server, Servers};
 use sealpost_core::wire::Profile;
 use sealpost_mio::{HostConfig, ListeningSocket, ServerHost, SignalHandling, raise_file_limit};
 use sealpost_programs::{Failure, Line, entropy, start_log};
@@ -63,7 +63,7 @@ pub(crate) fn serve(layers: &Layers, init: bool) -> Result<(), Failure> {
     let supervisor = Supervisor::start(reloadable, log.clone())?;
     let reloader = supervisor.reloader();
     let public_keys = keys.public();
-    let machine_config = machine_config(&config, profile, &public_keys, limits);
+    let machine_config = machine_config(&config, profile, store.servers(), &public_keys, limits);
     let crypto = keys.runner(Arc::clone(&provider))?;
 
     let OpenFiles { clients, admin, metrics, process, record } =
@@ -88,6 +88,13 @@ pub(crate) fn serve(layers: &Layers, init: bool) -> Result<(), Failure> {
         certificate: certificate.as_ref().map(Certificate::expiry),
         process,
     };
+    let handle = host.handle();
+    let tell = move |what| handle.command(Command::Elsewhere(what));
+    running
+        .store
+        .with_store(move |store| store.listen(tell))
+        .recv()
+        .map_err(Failure::context("the store's thread has ended"))??;
     metrics.map_or(Ok(()), |socket| socket.serve(running.clone()))?;
     let _socket = take_commands(admin, running)?;
     reading.watch()?;
@@ -148,6 +155,7 @@ fn host_config(config: &Config, limits: &Limits, certificate: Option<&Certificat
 fn machine_config(
     config: &Config,
     profile: Profile,
+    servers: Servers,
     keys: &PublicKeys,
     limits: Limits,
 ) -> server::Config {
@@ -155,7 +163,7 @@ fn machine_config(
         profile,
         server_key: keys.first.clone(),
         successor: keys.successor.clone(),
-        servers: server::Servers::One,
+        servers,
         otp_channel: config.otp.route.channel(),
         registered_phones: config.registered_phones(),
         registration: config.registration.registrants(),

@@ -14,8 +14,13 @@ mod engine;
 mod opening;
 mod reading;
 
-use sealpost_core::server::store::{StoreOp, StoreOutcome};
-use sealpost_storage::{Marked, SharedQuota, SqliteStorage, Storage};
+use std::time::Duration;
+
+use sealpost_core::ids::Ticket;
+use sealpost_core::server::Servers;
+use sealpost_core::server::store::{Elsewhere, StoreOp, StoreOutcome};
+use sealpost_programs::Failure;
+use sealpost_storage::{Marked, Report, SharedQuota, SqliteStorage, Storage};
 
 pub(crate) use changing::AccountStore;
 pub(crate) use engine::{Engine, EngineStore};
@@ -42,6 +47,25 @@ impl ServerStore {
         }
     }
 
+    /// The servers that use the store.
+    pub(crate) const fn servers(&self) -> Servers {
+        match self {
+            Self::Database(_) => Servers::One,
+            Self::Engine(_) => Servers::Several { look_again: LOOK_AGAIN },
+        }
+    }
+
+    /// Tells `listener` what other servers do that concerns this one, if there can be others.
+    pub(crate) fn listen(
+        &self,
+        listener: impl Fn(Elsewhere) + Send + Sync + 'static,
+    ) -> Result<(), Failure> {
+        match self {
+            Self::Database(_) => Ok(()),
+            Self::Engine(store) => Ok(store.listen(listener)?),
+        }
+    }
+
     /// The quota, to change it while the store is in use.
     pub(crate) fn quota(&mut self) -> SharedQuota {
         match self {
@@ -62,6 +86,18 @@ impl Storage for ServerStore {
         }
     }
 
+    fn begin(
+        &mut self,
+        ticket: Ticket,
+        request: StoreOp,
+        report: &Report<StoreOutcome>,
+    ) -> Option<StoreOp> {
+        match self {
+            Self::Database(store) => store.begin(ticket, request, report),
+            Self::Engine(store) => store.begin(ticket, request, report),
+        }
+    }
+
     fn failure(&mut self) -> Option<String> {
         match self {
             Self::Database(store) => store.failure(),
@@ -69,3 +105,6 @@ impl Storage for ServerStore {
         }
     }
 }
+
+/// How often the mailbox of each session is read, in case another server's hint was lost.
+const LOOK_AGAIN: Duration = Duration::from_mins(1);

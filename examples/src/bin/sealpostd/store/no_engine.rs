@@ -5,7 +5,7 @@ use std::convert::Infallible;
 use std::time::Duration;
 
 use sealpost_core::ids::{Phone, UserId, UserRef};
-use sealpost_core::server::store::{StoreOp, StoreOutcome};
+use sealpost_core::server::store::{Elsewhere, StoreOp, StoreOutcome};
 use sealpost_core::time::Timestamp;
 use sealpost_core::wire::Profile;
 use sealpost_programs::Failure;
@@ -91,6 +91,10 @@ impl EngineStore {
     }
 
     pub(crate) const fn newest_time(&self) -> Result<Option<Timestamp>, Failure> {
+        match self.0 {}
+    }
+
+    pub(crate) fn listen(&self, _: impl Fn(Elsewhere)) -> Result<(), Failure> {
         match self.0 {}
     }
 }
