@@ -3,6 +3,8 @@
 //! they skip.
 #![cfg(feature = "jetstream")]
 
+#[path = "../../transport-mio/tests/certificates/mod.rs"]
+mod certificates;
 mod support;
 #[path = "../../storage/src/server/jetstream/test_engine.rs"]
 #[allow(dead_code, reason = "the store's own tests use the rest")]
@@ -11,7 +13,9 @@ mod test_engine;
 use std::fs;
 use std::io::{Read, Write};
 use std::net::TcpStream;
+use std::os::unix::fs::PermissionsExt;
 
+use certificates::TestAuthority;
 use sealpost_storage::server::jetstream::{Config, Syncing};
 use serde_json::{Value, json};
 use support::{ALICE, BOB, Daemon, ProgramBed, numbers_from_alice, objects, until, write_private};
@@ -29,6 +33,12 @@ impl Deployment {
         Self { store: servers[0].clone(), name: deployment }
     }
 
+    /// The same deployment, over TLS.
+    fn over_tls(mut self) -> Self {
+        self.store = self.store.replace("nats://", "tls://");
+        self
+    }
+
     /// Arguments before a command, or of a server.
     fn args(&self) -> [&str; 4] {
         ["--store", &self.store, "--deployment", &self.name]
@@ -41,7 +51,6 @@ impl Deployment {
             "store = \"{store}\"\n[nats]\ndeployment = \"{name}\"\nreplicas = 1\nshards = 2\n{more}"
         );
         fs::create_dir_all(bed.path("data")).unwrap();
-        use std::os::unix::fs::PermissionsExt;
         fs::set_permissions(bed.path("data"), fs::Permissions::from_mode(0o700)).unwrap();
         fs::write(bed.path("data/sealpostd.toml"), text).unwrap();
     }
@@ -208,6 +217,23 @@ fn folder_belongs_to_one_store() {
     assert!(said.contains("they are not moved to NATS"), "{said}");
 }
 
+/// Needs no engine: the folder alone says that it has none of its own.
+#[test]
+fn folder_of_a_deployment_gets_no_database() {
+    let bed = ProgramBed::new();
+    bed.sealpostd(&["init"]).succeeded();
+    for name in ["sealpost.db", "database-id", "sealpostd.toml"] {
+        fs::remove_file(bed.path("data").join(name)).unwrap();
+    }
+    fs::write(bed.path("data/store"), "nats sealpost\n").unwrap();
+    let said = bed.sealpostd(&[]).failed(1);
+    assert!(said.contains("in the deployment \"sealpost\", and no store is configured"), "{said}");
+    assert!(!bed.path("data/sealpost.db").exists());
+    fs::write(bed.path("data/store"), "carrier pigeons\n").unwrap();
+    let said = bed.sealpostd(&[]).failed(1);
+    assert!(said.contains("data/store is damaged, or of a later version"), "{said}");
+}
+
 #[test]
 fn second_server_needs_the_key_of_the_first_and_serves_the_same_accounts() {
     let Some(engine) = TestEngine::start() else { return };
@@ -309,6 +335,79 @@ fn refused_engine_is_named_with_the_reason() {
     said("sealpost", "a", TRUST).succeeded();
     let other = bed.sealpostd(&["--profile", "wide"]).failed(1);
     assert!(other.contains("the streams were created for the other profile, Compact"), "{other}");
+}
+
+#[test]
+fn engine_and_server_show_each_other_certificates() {
+    let (bed, authority) = (ProgramBed::new(), TestAuthority::new());
+    let issued = authority.issue(&["127.0.0.1"]);
+    let [ca, chain, key] = [("ca", authority.pem()), ("chain", issued.chain), ("key", issued.key)]
+        .map(|(name, pem)| {
+            write_private(&bed.path(name), &pem);
+            bed.path(name)
+        });
+    let lines =
+        format!("tls {{ cert_file: {chain:?}, key_file: {key:?}, ca_file: {ca:?}, verify: true }}");
+    let Some(engine) = TestEngine::start_with(1, &lines) else { return };
+    let deployment = Deployment::in_engine(&engine).over_tls();
+    let init = |more: &str| {
+        deployment.configure(&bed, &format!("{TRUST}{more}"));
+        bed.sealpostd(&["init"])
+    };
+    let said = init("").failed(1);
+    assert!(said.contains("invalid peer certificate"), "{said}");
+    let said = init(&format!("authorities = {ca:?}\n")).failed(1);
+    assert!(said.contains("cannot connect to NATS"), "{said}");
+    let identity = format!("authorities = {ca:?}\ncertificate = {chain:?}\nkey = {key:?}\n");
+    init(&identity).succeeded();
+
+    deployment.configure(&bed, &format!("{TRUST}certificate = {chain:?}\n"));
+    let said = bed.sealpostd(&["config", "check"]).failed(2);
+    assert!(said.contains("nats.certificate needs nats.key as well"), "{said}");
+    Deployment::in_engine(&engine).configure(&bed, &format!("{TRUST}{identity}"));
+    let said = bed.sealpostd(&["config", "check"]).failed(2);
+    assert!(
+        said.contains("nats.authorities is for TLS") && said.contains("write tls://"),
+        "{said}"
+    );
+}
+
+#[test]
+fn configuration_is_checked_without_an_engine() {
+    let bed = ProgramBed::new();
+    let refused = |text: &str| {
+        let path = bed.path("a.toml");
+        fs::write(&path, text).unwrap();
+        bed.sealpostd(&["config", "check", "--config", path.to_str().unwrap()]).failed(2)
+    };
+    for (text, why) in [
+        ("store = \"nats\"\n", "line 1: store: write nats://HOST:PORT"),
+        ("store = \"nats://a:b@c\"\n", "set nats.user and nats.password_file"),
+        ("[nats]\nuser = \"a\"\n", "line 2: nats.user is for a store in NATS"),
+        ("store = \"nats://a\"\n", "line 1: store needs to know that NATS writes to its disks"),
+        (
+            "store = \"nats://a\"\n[nats]\ntrust_sync = true\ndeployment = \"a.b\"\n",
+            "can't be the name of a deployment",
+        ),
+        ("store = \"nats://a\"\n[nats]\ntrust_sync = true\nreplicas = 2\n", "1, 3 or 5 replicas"),
+        (
+            "store = \"nats://a\"\n[nats]\ntrust_sync = true\nuser = \"a\"\n",
+            "nats.user needs nats.password_file as well",
+        ),
+        (
+            "store = \"nats://a\"\n[nats]\ntrust_sync = true\nsystem_user = \"a\"\n\
+             system_password_file = \"b\"\n",
+            "exclude each other",
+        ),
+    ] {
+        let said = refused(text);
+        assert!(said.contains(why), "{text}: {said}");
+    }
+    let text = "store = \"nats://a\"\n[nats]\ntrust_sync = true\nuser = \"a\"\npassword_file = \"/no/file\"\n";
+    fs::write(bed.path("a.toml"), text).unwrap();
+    let path = bed.path("a.toml");
+    let said = bed.sealpostd(&["config", "check", "--config", path.to_str().unwrap()]).failed(1);
+    assert!(said.contains("/no/file"), "{said}");
 }
 
 #[test]

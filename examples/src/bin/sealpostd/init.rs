@@ -9,7 +9,7 @@ use crate::address::address;
 use crate::config::{Config, Layers, show};
 use crate::couriers::Couriers;
 use crate::data::DataFolder;
-use crate::store::{self, Opened};
+use crate::store::{self, Engine, Opened};
 use crate::tls::Certificate;
 
 /// Makes a data folder with keys, an empty database, and a configuration file that contains what the
@@ -77,6 +77,8 @@ pub(crate) fn print_config(layers: &Layers) -> Result<(), Failure> {
 pub(crate) fn check_config(layers: &Layers, format: Format) -> Result<(), Failure> {
     let config = Config::new(&layers.settings()?)?;
     Couriers::check(&config.otp)?;
+    // Reads the files with secrets, and connects to nothing.
+    Engine::of(&config)?;
     let file = layers.file(&config.data);
     if format == Format::Json {
         let file = file.as_ref().map(|file| file.to_string_lossy());

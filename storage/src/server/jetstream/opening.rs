@@ -35,7 +35,7 @@ pub enum OpenJetStreamError {
     #[error("cannot connect to NATS: {0}")]
     Connect(String),
     /// A server refused the credentials.
-    #[error("NATS refused {}: check the user and the password", user_or_nobody(.0.as_deref()))]
+    #[error("NATS {}", unauthorized(.0.as_deref()))]
     Unauthorized(Option<String>),
     /// The user's account in the engine has no streams.
     #[error(
@@ -124,8 +124,11 @@ impl From<Failure> for OpenJetStreamError {
     }
 }
 
-fn user_or_nobody(user: Option<&str>) -> String {
-    user.map_or_else(|| "a client without a user".into(), |user| format!("the user \"{user}\""))
+fn unauthorized(user: Option<&str>) -> String {
+    user.map_or_else(
+        || "asks for a user and a password, or for a certificate, and got none".to_owned(),
+        |user| format!("refused the user \"{user}\": check the name and the password"),
+    )
 }
 
 /// Connects to the engine to write, and verifies that it is new enough and, unless it is trusted,

@@ -75,7 +75,15 @@ impl Config {
 
     /// Fails if NATS can't be the store as it is configured.
     fn check_store(&self, settings: &Settings) -> Result<(), Failure> {
-        let Some(address) = &self.store else { return Ok(()) };
+        let Some(address) = &self.store else {
+            return match settings.first_set_in("nats.") {
+                None => Ok(()),
+                Some(setting) => Err(Failure::usage(format_args!(
+                    "{setting} is for a store in NATS, and none is configured: set store, or remove \
+                     this setting"
+                ))),
+            };
+        };
         let nats = &self.nats;
         Engine::check(address, nats)?;
         let is_set = |key: &'static str| settings.of(key).is_some();

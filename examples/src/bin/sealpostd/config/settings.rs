@@ -60,6 +60,13 @@ impl Settings {
         self.0.get(key)
     }
 
+    /// The first setting that somebody has made of the options whose keys begin so.
+    pub(super) fn first_set_in(&self, section: &str) -> Option<&Setting> {
+        let mut in_section =
+            self.0.values().filter(|setting| setting.option.key.starts_with(section));
+        in_section.find(|setting| setting.origin != Origin::Default)
+    }
+
     /// How the operator has named the option with this key: `--otp`, or a line of a file.
     pub(crate) fn name(&self, key: &'static str) -> String {
         self.of(key).map_or_else(|| key.to_owned(), ToString::to_string)
