@@ -15,7 +15,8 @@ impl World {
         self.run_until(Mono(self.env.settings.end_ms * 1_000));
         // A packet dated by a fast clock waits until the server's clock has caught up with it.
         let skews = self.clients.iter().map(|node| node.host.skew);
-        let ahead = skews.chain([self.server.host.skew]).max().unwrap_or(0);
+        let servers = self.servers.iter().map(|node| node.host.skew);
+        let ahead = skews.chain(servers).max().unwrap_or(0);
         let ahead = u64::try_from(ahead).unwrap_or(0) * 2_000_000;
         self.stop_faults();
         self.come_to_rest(ahead);
@@ -67,8 +68,8 @@ impl World {
         self.check_nothing_held();
         self.check_invitations();
         // Greedy users are gone, with what is stored for them.
-        let packets = self.server.host.disk.engine.packets();
-        let stored = packets.filter(|(owner, _)| !self.env.fairness.is_greedy(*owner)).count();
+        let store = self.store.read();
+        let stored = store.packets().filter(|(owner, _)| !self.env.fairness.is_greedy(*owner)).count();
         if stored > 0 && !self.env.capture {
             self.env.violate(|| format!("{stored} items are still stored at rest"));
         }
@@ -79,11 +80,15 @@ impl World {
         let now = self.env.queue.now();
         self.env.trace.note(now, &[13], || "faults stop".to_owned());
         self.env.timeliness.disturb_all(now);
-        self.server.host.disk.mend();
-        self.server.host.skew = 0;
+        for server in &mut self.servers {
+            server.host.disk.mend();
+            server.host.skew = 0;
+        }
         self.attackers.retire();
-        if self.server.machine.is_none() {
-            self.start(ProcessId::Server);
+        for index in 0..self.servers.len() {
+            if self.servers[index].machine.is_none() {
+                self.start(ProcessId::Server(index));
+            }
         }
         for (id, link) in &mut self.env.network.links {
             if link.up.broken || self.tampered {

@@ -28,7 +28,7 @@ pub(super) enum SimEvent {
     /// Start a process.
     Start(ProcessId),
     /// Answer a delivery of the server.
-    AnswerDelivery(u32, DeliveryId, DeliveryOutcome),
+    AnswerDelivery(usize, u32, DeliveryId, DeliveryOutcome),
     /// Give a client a command.
     RunCommand(usize, u32, Command),
     /// Have an application bring its client online.

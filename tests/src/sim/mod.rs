@@ -51,6 +51,7 @@ mod run;
 mod script;
 mod scripted_world;
 mod server_keys;
+mod server_store;
 mod settings;
 mod state_names;
 mod step;

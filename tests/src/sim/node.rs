@@ -235,7 +235,7 @@ where
         if let Job::Emit(draft) = &job {
             self.env.check_retry_after(draft);
         }
-        if self.host.who == ProcessId::Server {
+        if self.host.who.is_server() {
             self.env.charge(&job);
         }
         self.host.jobs.insert(ticket, job);

@@ -1,6 +1,9 @@
 //! The settings of a plan: the world, its latencies, and the limits of its machines.
 
+use std::time::Duration;
+
 use sealpost_core::client;
+use sealpost_core::server::Servers;
 use sealpost_core::server::limits::{Limits, packet_memory};
 use sealpost_core::wire::Profile;
 use sealpost_storage::{Quota, Shares};
@@ -96,6 +99,9 @@ pub struct Settings {
     /// Packets that a user may send at once, if rates are limited.
     pub packet_burst: u32,
 
+    /// Number of servers that share the store.
+    pub servers: usize,
+
     /// Number of greedy users.
     pub greedy: usize,
     pub quota_bytes: u64,
@@ -149,6 +155,7 @@ impl Default for Settings {
             replies_per_conn: server.replies_per_conn,
             acks_per_packet: server.acks_per_packet,
             packet_burst: server.packets_per_user.burst,
+            servers: 1,
             greedy: 0,
             quota_bytes: Quota::default().bytes,
             store_bytes: Quota::default().store_bytes,
@@ -207,6 +214,11 @@ impl Settings {
         }
     }
 
+    /// What each server knows of the others.
+    pub const fn sharing(&self) -> Servers {
+        if self.servers > 1 { Servers::Several { look_again: LOOK_AGAIN } } else { Servers::One }
+    }
+
     /// Capacity of the server's store. A mailbox of few messages has no shares.
     pub fn quota(&self) -> Quota {
         Quota {
@@ -235,5 +247,7 @@ impl Settings {
     }
 }
 
+/// How often a mailbox is read again in case a hint was lost.
+const LOOK_AGAIN: Duration = Duration::from_secs(60);
 /// Bytes of a packet with a short text, about.
 const TYPICAL_PACKET: usize = 800;

@@ -57,7 +57,8 @@ impl World {
             StepKind::StopServer { down_ms } => {
                 self.fault("server: orderly stop");
                 self.server_restart_delay = down_ms * 1_000;
-                self.input_server(Input::Event(Event::Shutdown));
+                let server = self.env.choose_server();
+                self.input_server(server, Input::Event(Event::Shutdown));
             }
             StepKind::ClientDisk { client, fault, ms } => {
                 self.fault(disk_fault(*fault));
@@ -67,7 +68,9 @@ impl World {
             }
             StepKind::ServerDisk { fault, ms } => {
                 self.fault(disk_fault(*fault));
-                self.server.host.disk.fail_until(*fault, Mono(now.0 + ms * 1_000));
+                let server = self.env.choose_server();
+                let until = Mono(now.0 + ms * 1_000);
+                self.servers[server].host.disk.fail_until(*fault, until);
             }
             StepKind::ClientClock { client, secs } => {
                 self.fault("clock: a client's jumps");
@@ -77,7 +80,8 @@ impl World {
             }
             StepKind::ServerClock { secs } => {
                 self.fault("clock: the server's jumps");
-                self.server.host.skew += secs;
+                let server = self.env.choose_server();
+                self.servers[server].host.skew += secs;
             }
             StepKind::Tamper { client, from, how } => {
                 self.tampered = true;
@@ -187,15 +191,17 @@ impl World {
     }
 
     fn crash_server(&mut self, down_ms: u64, last_write: LastWrite) {
-        if self.server.machine.is_none() {
+        let server = self.env.choose_server();
+        if self.servers[server].machine.is_none() {
             return;
         }
         self.fault(match last_write {
             LastWrite::Kept => "server: power lost",
             LastWrite::Lost => "server: power lost, last write lost",
         });
-        self.crash(ProcessId::Server, last_write);
-        self.env.queue.schedule_after(down_ms * 1_000, SimEvent::Start(ProcessId::Server));
+        let who = ProcessId::Server(server);
+        self.crash(who, last_write);
+        self.env.queue.schedule_after(down_ms * 1_000, SimEvent::Start(who));
     }
 }
 

@@ -250,8 +250,8 @@ impl Environment {
 
     /// Notes that the server refused a packet. In a session, what was refused may be held back for a
     /// while.
-    pub(super) fn disturb_by_refusal(&mut self, conn: ConnId) {
-        let Some((_, _, link)) = self.network.find(ProcessId::Server, conn) else { return };
+    pub(super) fn disturb_by_refusal(&mut self, server: usize, conn: ConnId) {
+        let Some((_, _, link)) = self.network.find(ProcessId::Server(server), conn) else { return };
         let ProcessId::Client(client) = link.dialler else { return };
         let is_held = self.timeliness.is_online(client);
         let held = if is_held { LONGEST_HOLD } else { 0 };
