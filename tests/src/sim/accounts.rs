@@ -3,7 +3,6 @@
 
 use std::collections::BTreeSet;
 
-use sealpost_core::frame::{Event, Input};
 use sealpost_core::ids::{MessageId, UserRef};
 use sealpost_core::server::store::{StoreOp, StoreReply};
 use sealpost_core::wire::{ItemId, ItemKind};

@@ -154,7 +154,11 @@ impl World {
     pub(super) fn request_deletion(&mut self, client: usize) {
         self.accounts_to_delete.insert(client);
         self.server_restart_delay = self.env.dice.between(1_000, 500_000);
-        if client.is_multiple_of(2) && self.servers[0].machine.is_some() {
+        if self.is_shared() {
+            for user in self.delete_accounts() {
+                self.tell_account_changed(user, AccountChange::Deleted);
+            }
+        } else if client.is_multiple_of(2) && self.servers[0].machine.is_some() {
             for user in self.delete_accounts() {
                 let command = server::Command::EndSession { user, why: AccountChange::Deleted };
                 self.input_server(0, Input::Event(Event::Command(command)));

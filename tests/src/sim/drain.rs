@@ -69,7 +69,8 @@ impl World {
         self.check_invitations();
         // Greedy users are gone, with what is stored for them.
         let store = self.store.read();
-        let stored = store.packets().filter(|(owner, _)| !self.env.fairness.is_greedy(*owner)).count();
+        let stored =
+            store.packets().filter(|(owner, _)| !self.env.fairness.is_greedy(*owner)).count();
         if stored > 0 && !self.env.capture {
             self.env.violate(|| format!("{stored} items are still stored at rest"));
         }
@@ -80,6 +81,7 @@ impl World {
         let now = self.env.queue.now();
         self.env.trace.note(now, &[13], || "faults stop".to_owned());
         self.env.timeliness.disturb_all(now);
+        self.engine.mend();
         for server in &mut self.servers {
             server.host.disk.mend();
             server.host.skew = 0;

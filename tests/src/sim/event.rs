@@ -3,8 +3,11 @@
 use bytes::Bytes;
 use sealpost_core::client::Command;
 use sealpost_core::ids::{Phone, Ticket};
+use sealpost_core::server::store::Elsewhere;
 use sealpost_core::server::{DeliveryId, DeliveryOutcome};
 
+use super::batches::{LateOp, OpStep};
+use super::engine::ServerName;
 use super::network::LinkId;
 use super::process::ProcessId;
 use super::step::End;
@@ -25,6 +28,14 @@ pub(super) enum SimEvent {
     Lost(LinkId, End),
     /// An end learns that its queue is too long, or empty again.
     Pressure(LinkId, End),
+    /// An operation goes on in the engine that several servers share.
+    Operation(ServerName, usize, OpStep),
+    /// An operation takes effect that its server has given up.
+    LateOperation(Box<LateOp>),
+    /// A server hears what another one has done.
+    Hint(ServerName, Elsewhere),
+    /// A server reaches the engine again.
+    ReachAgain(ServerName),
     /// Start a process.
     Start(ProcessId),
     /// Answer a delivery of the server.

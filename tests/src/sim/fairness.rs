@@ -131,7 +131,9 @@ impl World {
         if code != ErrorCode::RateLimited || self.env.settings.greedy == 0 {
             return;
         }
-        let Some((_, _, link)) = self.env.network.find(ProcessId::Server(server), conn) else { return };
+        let Some((_, _, link)) = self.env.network.find(ProcessId::Server(server), conn) else {
+            return;
+        };
         let ProcessId::Client(client) = link.dialler else { return };
         let Some(user) = self.apps[client].user.filter(|_| self.apps[client].online) else {
             return;

@@ -85,6 +85,11 @@ impl World {
             ProcessId::Server(index) => {
                 self.env.servers_up[index] = false;
                 self.env.timeliness.disturb_all(now);
+                if self.is_shared() {
+                    self.lose_batch(index, last_write);
+                }
+                // What several servers share is not lost with one of them.
+                let last_write = if self.is_shared() { LastWrite::Lost } else { last_write };
                 let done = self.servers[index].crash(now, last_write);
                 self.watch_server_store(index, &done);
             }

@@ -6,7 +6,6 @@ use std::collections::VecDeque;
 use std::time::Duration;
 
 use sealpost_core::client::Command;
-use sealpost_core::frame::{Event, Input};
 use sealpost_core::ids::{Phone, UserRef};
 use sealpost_core::keys::Fingerprint;
 use sealpost_core::time::Mono;

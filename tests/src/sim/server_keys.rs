@@ -1,6 +1,5 @@
 //! The server's keys: the operator gives the server another one, and for a while it has both.
 
-use sealpost_core::frame::{Event, Input};
 use sealpost_core::keys::Fingerprint;
 use sealpost_storage::client::ClientStorage;
 

@@ -101,6 +101,8 @@ pub struct Settings {
 
     /// Number of servers that share the store.
     pub servers: usize,
+    /// How often they read each mailbox again, in milliseconds.
+    pub look_again_ms: u64,
 
     /// Number of greedy users.
     pub greedy: usize,
@@ -156,6 +158,7 @@ impl Default for Settings {
             acks_per_packet: server.acks_per_packet,
             packet_burst: server.packets_per_user.burst,
             servers: 1,
+            look_again_ms: 60_000,
             greedy: 0,
             quota_bytes: Quota::default().bytes,
             store_bytes: Quota::default().store_bytes,
@@ -216,7 +219,8 @@ impl Settings {
 
     /// What each server knows of the others.
     pub const fn sharing(&self) -> Servers {
-        if self.servers > 1 { Servers::Several { look_again: LOOK_AGAIN } } else { Servers::One }
+        let look_again = Duration::from_millis(self.look_again_ms);
+        if self.servers > 1 { Servers::Several { look_again } } else { Servers::One }
     }
 
     /// Capacity of the server's store. A mailbox of few messages has no shares.
@@ -247,7 +251,5 @@ impl Settings {
     }
 }
 
-/// How often a mailbox is read again in case a hint was lost.
-const LOOK_AGAIN: Duration = Duration::from_secs(60);
 /// Bytes of a packet with a short text, about.
 const TYPICAL_PACKET: usize = 800;

@@ -17,7 +17,9 @@ use sealpost_storage::client::{Identity, MemoryClientStorage};
 use super::allowances::Allowances;
 use super::application::App;
 use super::attackers::Attackers;
+use super::batches::Batches;
 use super::dice::Dice;
+use super::engine::Engine;
 use super::environment::Environment;
 use super::event::SimEvent;
 use super::event_queue::EventQueue;
@@ -47,6 +49,9 @@ pub struct World {
     /// One, or several that share the store.
     pub(super) servers: Vec<Node<Server, ServerStore>>,
     pub(super) store: ServerStore,
+    /// What there is beside the store if several servers share it.
+    pub(super) engine: Engine,
+    pub(super) batches: Batches,
     pub(super) clients: Vec<Node<Client, MemoryClientStorage>>,
     pub(super) apps: Vec<App>,
     pub(super) attackers: Attackers,
@@ -168,6 +173,8 @@ impl World {
             stopped: vec![false; servers.len()],
             servers,
             store,
+            engine: Engine::default(),
+            batches: Batches::new(env.settings.servers),
             invitations,
             max_actions: max_actions(&env.settings.server_limits()),
             client_limits: env.settings.client_limits(),
@@ -245,6 +252,10 @@ impl World {
             SimEvent::Arrive(id, from) => self.arrive(id, from),
             SimEvent::Lost(id, end) => self.lost(id, end),
             SimEvent::Pressure(id, end) => self.pressure(id, end),
+            SimEvent::Operation(name, index, step) => self.step_operation(name, index, step),
+            SimEvent::LateOperation(late) => self.run_late(*late),
+            SimEvent::Hint(name, what) => self.hear(name, what),
+            SimEvent::ReachAgain(name) => self.reach_again(name),
             SimEvent::Start(who) => self.start(who),
             SimEvent::AnswerDelivery(server, incarnation, id, outcome) => {
                 if self.servers[server].host.incarnation == incarnation {
@@ -335,6 +346,7 @@ impl World {
     fn committed(&mut self, who: ProcessId, incarnation: u32) {
         let now = self.env.queue.now();
         match who {
+            ProcessId::Server(index) if self.is_shared() => self.begin_batch(index, incarnation),
             ProcessId::Server(index) => {
                 let done = self.servers[index].committed(now, incarnation);
                 self.watch_server_store(index, &done);
@@ -359,9 +371,9 @@ impl World {
         let now = self.env.queue.now();
         for (_, op, outcome) in done {
             let state = store_state(op, outcome);
-            self.env
-                .trace
-                .note(now, &[14], || format!("server {server} {state} {}", store_words(op, outcome)));
+            self.env.trace.note(now, &[14], || {
+                format!("server {server} {state} {}", store_words(op, outcome))
+            });
             self.env.tally.state(state);
             self.note_account(op, outcome);
             self.disturb_by_full_mailbox(op, outcome);
