@@ -5,6 +5,7 @@ use sealpost_storage::client::ClientStorage;
 
 use super::application::Goal;
 use super::event::SimEvent;
+use super::node::Node;
 use super::process::ProcessId;
 use super::step::End;
 use super::world::World;
@@ -65,6 +66,7 @@ impl World {
         let verdict = self.model.at_rest();
         self.check(verdict);
         self.check_applications();
+        self.let_reads_end();
         self.check_nothing_held();
         self.check_invitations();
         // Greedy users are gone, with what is stored for them.
@@ -73,6 +75,16 @@ impl World {
             store.packets().filter(|(owner, _)| !self.env.fairness.is_greedy(*owner)).count();
         if stored > 0 && !self.env.capture {
             self.env.violate(|| format!("{stored} items are still stored at rest"));
+        }
+    }
+
+    /// Waits until no server is reading a mailbox again.
+    fn let_reads_end(&mut self) {
+        for _ in 0..1_000 {
+            if !self.is_shared() || !self.servers.iter().any(Node::is_storing) {
+                return;
+            }
+            self.run_until(Mono(self.env.queue.now().0 + 1_000));
         }
     }
 

@@ -213,6 +213,14 @@ pub(super) fn several_servers(
         let at_ms = dice.below(settings.end_ms);
         let mut add = |after_ms, kind| steps.push(Step { at_ms: at_ms + after_ms, kind });
         let send = |from, to, count| StepKind::Send { from, to, count, size: 30 };
+        if dice.chance(500) {
+            let fault = dice.pick(&[
+                EngineFault::LostHints,
+                EngineFault::LateHints,
+                EngineFault::StalePages,
+            ]);
+            add(0, StepKind::Engine { fault, ms: dice.pick(&[2_000, 12_000]) });
+        }
         add(0, send(client, other, u32::try_from(dice.between(1, 4)).unwrap_or(1)));
         let moves = match dice.below(3) {
             0 => StepKind::Cut { client },

@@ -1,5 +1,5 @@
-//! The simulator: a server, its clients and their environment in one process, with one event queue
-//! and one seed. No sockets, no clock, no threads.
+//! The simulator: one or several servers, their clients and their environment in one process, with one
+//! event queue and one seed. No sockets, no clock, no threads.
 //!
 //! ```text
 //!  seed or bytes ─▶ Dice ─▶ Plan ─▶ World ─▶ trace, tally, violation

@@ -173,6 +173,11 @@ where
         self.input(env, Input::Event(sealpost_core::frame::Event::Stored(ticket, outcome)))
     }
 
+    /// Whether an operation is not answered yet.
+    pub(super) fn is_storing(&self) -> bool {
+        !self.host.disk.in_progress().is_empty() || !self.host.outcomes.is_empty()
+    }
+
     /// Ticks at the machine's deadline, unless the deadline has moved since.
     pub(super) fn tick(&mut self, env: &mut Environment, incarnation: u32) -> usize {
         if incarnation != self.host.incarnation || self.host.tick_at != Some(env.queue.now()) {

@@ -1,4 +1,4 @@
-//! The world: a server, its clients and their environment, driven by one event queue.
+//! The world: one or several servers, their clients and their environment, driven by one event queue.
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
