@@ -136,14 +136,15 @@ pub(crate) enum StoreRecord {
     Found(Option<UserRecord>),
     LookedUp(LookupRecord),
     ReconnectRecorded(Word<ReconnectOutcome>),
+    /// In a store that several servers share: the place of the 106.
+    ReconnectRecordedAt(u64),
     #[serde(alias = "counted")]
     SessionBegun {
         items: u32,
         receipt_bytes: u64,
         undeliverable: u32,
-        #[serde(default)]
-        place: u64,
     },
+    SessionOvertaken,
     AnswersRecorded,
     /// Count of messages.
     Undeliverable(usize),

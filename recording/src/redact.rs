@@ -7,8 +7,8 @@ use sealpost_core::frame::Event;
 use sealpost_core::ids::Ticket;
 use sealpost_core::keys::Plaintext;
 use sealpost_core::server::store::{
-    CreateOutcome, Elsewhere, LookupOutcome, Page, SessionBegun, StoreOutcome, StoreReply, User,
-    Waiting,
+    CreateOutcome, Elsewhere, LookupOutcome, Page, ReconnectOutcome, Seq, SessionOutcome,
+    StoreOutcome, StoreReply, User, Waiting,
 };
 use sealpost_core::server::{Command, Server};
 use sealpost_core::time::Timestamp;
@@ -142,11 +142,15 @@ fn stored(answer: &StoreOutcome, names: &mut impl Names) -> StoreRecord {
         StoreReply::LookedUp(LookupOutcome::OverBudget) => {
             StoreRecord::LookedUp(LookupRecord::OverBudget)
         }
-        StoreReply::ReconnectRecorded(outcome) => StoreRecord::ReconnectRecorded(Word(*outcome)),
-        StoreReply::SessionBegun(SessionBegun { waiting, place }) => {
-            let Waiting { items, receipt_bytes, undeliverable } = *waiting;
-            StoreRecord::SessionBegun { items, receipt_bytes, undeliverable, place: place.0 }
+        StoreReply::ReconnectRecorded(ReconnectOutcome::Recorded(place)) if *place > Seq::START => {
+            StoreRecord::ReconnectRecordedAt(place.0)
         }
+        StoreReply::ReconnectRecorded(outcome) => StoreRecord::ReconnectRecorded(Word(*outcome)),
+        StoreReply::SessionBegun(SessionOutcome::Begun(waiting)) => {
+            let Waiting { items, receipt_bytes, undeliverable } = *waiting;
+            StoreRecord::SessionBegun { items, receipt_bytes, undeliverable }
+        }
+        StoreReply::SessionBegun(SessionOutcome::Overtaken) => StoreRecord::SessionOvertaken,
         StoreReply::AnswersRecorded => StoreRecord::AnswersRecorded,
         StoreReply::Undeliverable(messages) => StoreRecord::Undeliverable(messages.len()),
         StoreReply::UndeliverableForgotten => StoreRecord::UndeliverableForgotten,

@@ -7,8 +7,8 @@ use sealpost_core::frame::Event;
 use sealpost_core::ids::{ConnId, ReceiptId, Ticket};
 use sealpost_core::keys::{Plaintext, Rejected, WrappedKey};
 use sealpost_core::server::store::{
-    CreateOutcome, Elsewhere, LookupOutcome, Page, Seq, SessionBegun, StoreOutcome, StoreReply,
-    StoredItem, User, Waiting,
+    CreateOutcome, Elsewhere, LookupOutcome, Page, ReconnectOutcome, Seq, SessionOutcome,
+    StoreOutcome, StoreReply, StoredItem, User, Waiting,
 };
 use sealpost_core::server::{Command, DeliveryId, Server};
 use sealpost_core::time::Timestamp;
@@ -158,14 +158,17 @@ fn stored(
             LookupRecord::OverBudget => LookupOutcome::OverBudget,
         }),
         StoreRecord::ReconnectRecorded(outcome) => StoreReply::ReconnectRecorded(outcome.0),
-        StoreRecord::SessionBegun { items, receipt_bytes, undeliverable, place } => {
-            let waiting = Waiting {
+        StoreRecord::ReconnectRecordedAt(place) => {
+            StoreReply::ReconnectRecorded(ReconnectOutcome::Recorded(Seq(*place)))
+        }
+        StoreRecord::SessionBegun { items, receipt_bytes, undeliverable } => {
+            StoreReply::SessionBegun(SessionOutcome::Begun(Waiting {
                 items: *items,
                 receipt_bytes: *receipt_bytes,
                 undeliverable: *undeliverable,
-            };
-            StoreReply::SessionBegun(SessionBegun { waiting, place: Seq(*place) })
+            }))
         }
+        StoreRecord::SessionOvertaken => StoreReply::SessionBegun(SessionOutcome::Overtaken),
         StoreRecord::AnswersRecorded => StoreReply::AnswersRecorded,
         StoreRecord::Undeliverable(count) => {
             StoreReply::Undeliverable(vec![InReplyTo::default(); *count])

@@ -133,7 +133,9 @@ fn store(op: &StoreOp, names: &mut impl Names) -> String {
         StoreOp::RecordReconnect { user, at, horizon, aes_key: _ } => {
             format!("record reconnect of user {} at {at} up to {horizon}", names.user(*user))
         }
-        StoreOp::BeginSession(user) => format!("begin session of user {}", names.user(*user)),
+        StoreOp::BeginSession { user, .. } => {
+            format!("begin session of user {}", names.user(*user))
+        }
         StoreOp::RecordAnswers { owner, peers } => {
             let peers: Vec<_> = peers.iter().map(|peer| names.user(*peer)).collect();
             format!("record that user {} wrote to {peers:?}", names.user(*owner))

@@ -1,7 +1,7 @@
 //! Enums of the machine as words in a recording.
 
 use sealpost_core::frame::StoreError;
-use sealpost_core::server::store::{Appended, InvitationOutcome, ReconnectOutcome};
+use sealpost_core::server::store::{Appended, InvitationOutcome, ReconnectOutcome, Seq};
 use sealpost_core::server::{
     AccountChange, DeliveryOutcome, OtpChannel, RegisteredPhones, Registrants,
 };
@@ -51,6 +51,25 @@ macro_rules! words {
     };
 }
 
+/// The place of a 106 is written elsewhere.
+impl Words for ReconnectOutcome {
+    const ALL: &'static [(Self, &'static str)] = &[
+        (Self::Recorded(Seq::START), "recorded"),
+        (Self::NotNewer, "not-newer"),
+        (Self::UnknownUser, "unknown-user"),
+        (Self::Suspended, "suspended"),
+    ];
+
+    fn word(self) -> &'static str {
+        match self {
+            Self::Recorded(_) => "recorded",
+            Self::NotNewer => "not-newer",
+            Self::UnknownUser => "unknown-user",
+            Self::Suspended => "suspended",
+        }
+    }
+}
+
 words! {
     Profile { Compact = "compact", Wide = "wide" }
     OtpChannel { InBand = "in-band", OutOfBand = "out-of-band" }
@@ -66,12 +85,6 @@ words! {
         Corrupt = "corrupt",
     }
     InvitationOutcome { Good = "good", Rejected = "rejected" }
-    ReconnectOutcome {
-        Recorded = "recorded",
-        NotNewer = "not-newer",
-        UnknownUser = "unknown-user",
-        Suspended = "suspended",
-    }
     Appended {
         Stored = "stored",
         Duplicate = "duplicate",

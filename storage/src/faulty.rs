@@ -59,19 +59,21 @@ mod tests {
     use super::*;
     use crate::server::{MemoryStorage, Quota};
     use sealpost_core::ids::UserId;
-    use sealpost_core::server::store::{Seq, SessionBegun, StoreOp, StoreReply, Waiting};
+    use sealpost_core::server::store::{Seq, SessionOutcome, StoreOp, StoreReply, Waiting};
     use sealpost_core::wire::Profile;
 
-    const NOTHING: StoreReply = StoreReply::SessionBegun(SessionBegun {
-        waiting: Waiting { items: 0, receipt_bytes: 0, undeliverable: 0 },
-        place: Seq::START,
-    });
+    const NOTHING: StoreReply = StoreReply::SessionBegun(SessionOutcome::Begun(Waiting {
+        items: 0,
+        receipt_bytes: 0,
+        undeliverable: 0,
+    }));
 
     #[test]
     fn requested_number_of_commits_fails() {
         let mut storage = Faulty::new(MemoryStorage::new(Profile::Compact, Quota::default()));
         let mut outcomes = Vec::new();
-        let requests = [1, 2].map(|id| StoreOp::BeginSession(UserId::new(id).unwrap()));
+        let requests = [1, 2]
+            .map(|id| StoreOp::BeginSession { user: UserId::new(id).unwrap(), place: Seq::START });
         storage.fail_next(2, StoreError::DiskFull);
         for _ in 0..2 {
             storage.commit(&requests, &mut outcomes);

@@ -140,8 +140,9 @@ fn a_session_that_is_being_granted_does_not_begin() {
         alice.receive_all(&mut bed);
         bed.hold_store = true;
         reconnect(&mut bed, &mut alice);
-        let counts =
-            |bed: &ServerBed| bed.waiting_ops().any(|op| matches!(op, StoreOp::BeginSession(_)));
+        let counts = |bed: &ServerBed| {
+            bed.waiting_ops().any(|op| matches!(op, StoreOp::BeginSession { .. }))
+        };
         while !counts(&bed) {
             bed.release_store();
         }

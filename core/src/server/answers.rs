@@ -4,8 +4,8 @@ use alloc::boxed::Box;
 use alloc::vec::Vec;
 
 use super::store::{
-    Appended, CreateOutcome, InvitationOutcome, LookupOutcome, Page, ReconnectOutcome,
-    SessionBegun, StoreOutcome, StoreReply, User,
+    Appended, CreateOutcome, InvitationOutcome, LookupOutcome, Page, ReconnectOutcome, Seq,
+    SessionOutcome, StoreOutcome, StoreReply, User,
 };
 use crate::frame::{Answer, Completed, Durable, Pending, StoreError, WrongOutcome};
 use crate::ids::UserId;
@@ -16,7 +16,7 @@ impl Answer for StoreReply {
     fn keeps(&self, nth: usize) -> bool {
         match self {
             Self::Created(CreateOutcome::Created(_))
-            | Self::ReconnectRecorded(ReconnectOutcome::Recorded)
+            | Self::ReconnectRecorded(ReconnectOutcome::Recorded(_))
             | Self::Settled
             | Self::ReceiptsDropped
             | Self::AnswersRecorded
@@ -91,6 +91,9 @@ pub(super) enum NotRecorded {
 /// The proof, or the value and the reason why there is no proof.
 type Recorded<T, E> = Result<Durable<T>, (T, E)>;
 
+/// The proof that a 106 is recorded, and its place, or the value and the reason why there is none.
+type ReconnectRecorded<T> = Result<(Durable<T>, Seq), (T, NotRecorded)>;
+
 /// The proof and id of a new account, or the value and the reason why there is no account.
 type Created<T> = Result<(Durable<T>, UserId), (T, NotCreated)>;
 
@@ -156,29 +159,31 @@ impl Completed<StoreOutcome> {
     pub(super) fn reconnect_recorded<T>(
         self,
         value: Pending<T>,
-    ) -> Result<Recorded<T, NotRecorded>, WrongOutcome> {
+    ) -> Result<ReconnectRecorded<T>, WrongOutcome> {
         let (kept, answer) = self.resolve(value);
         let why = match answer {
-            Ok(StoreReply::ReconnectRecorded(ReconnectOutcome::Recorded)) => None,
-            Ok(StoreReply::ReconnectRecorded(ReconnectOutcome::NotNewer)) => {
-                Some(NotRecorded::NotNewer)
+            Ok(StoreReply::ReconnectRecorded(ReconnectOutcome::Recorded(place))) => {
+                let recorded = because(kept, None)?;
+                return Ok(recorded.map(|proof| (proof, place)));
             }
+            Ok(StoreReply::ReconnectRecorded(ReconnectOutcome::NotNewer)) => NotRecorded::NotNewer,
             Ok(StoreReply::ReconnectRecorded(ReconnectOutcome::UnknownUser)) => {
-                Some(NotRecorded::UnknownUser)
+                NotRecorded::UnknownUser
             }
             Ok(StoreReply::ReconnectRecorded(ReconnectOutcome::Suspended)) => {
-                Some(NotRecorded::Suspended)
+                NotRecorded::Suspended
             }
-            Err(error) => Some(NotRecorded::Failed(error)),
+            Err(error) => NotRecorded::Failed(error),
             Ok(_) => return Err(WrongOutcome),
         };
-        because(kept, why)
+        let recorded = because(kept, Some(why))?;
+        Ok(recorded.map(|proof| (proof, Seq::START)))
     }
 
     /// Reads the answer to [`StoreOp::BeginSession`](super::store::StoreOp::BeginSession).
-    pub(super) fn session_begun(self) -> Result<Result<SessionBegun, StoreError>, WrongOutcome> {
+    pub(super) fn session_begun(self) -> Result<Result<SessionOutcome, StoreError>, WrongOutcome> {
         match self.answer() {
-            Ok(StoreReply::SessionBegun(begun)) => Ok(Ok(begun)),
+            Ok(StoreReply::SessionBegun(outcome)) => Ok(Ok(outcome)),
             Err(error) => Ok(Err(error)),
             Ok(_) => Err(WrongOutcome),
         }

@@ -8,7 +8,7 @@ use alloc::vec::Vec;
 use super::state::entry::{Confirming, Entry, Reconnecting, Registering, Request};
 use super::state::session::{SealedPacket, Session, SignedPacket, Standing};
 use super::state::settling::{DroppingReceipts, Settling};
-use super::state::sharing::Moment;
+use super::state::sharing::NewSession;
 use super::store::User;
 use crate::crypto::{FreshSession, OwnKey};
 use crate::frame::{Durable, Pending, Slot, Unverified, Verified};
@@ -47,39 +47,18 @@ pub(super) enum AwaitStore {
     ReconnectorFound(Request),
     ReconnectorFoundByPhone(Box<AwaitReconnectorFoundByPhone>),
     ReconnectRecorded(Box<Pending<Reconnecting>>),
-    /// `since` is before the store began to record the session.
-    SessionBegun {
-        reconnecting: Box<Durable<Reconnecting>>,
-        since: Moment,
-    },
+    SessionBegun { reconnecting: Box<Durable<Reconnecting>>, session: NewSession },
     // In a session.
-    LookedUp {
-        conn: ConnId,
-        in_reply_to: InReplyTo,
-    },
+    LookedUp { conn: ConnId, in_reply_to: InReplyTo },
     // Mailboxes.
-    Appended {
-        recipient: UserId,
-        packets: Pending<Vec<Verified<Packet>>>,
-    },
-    PageRead {
-        owner: UserId,
-        conn: ConnId,
-        memory: usize,
-    },
+    Appended { recipient: UserId, packets: Pending<Vec<Verified<Packet>>> },
+    PageRead { owner: UserId, conn: ConnId, memory: usize },
     Settled(Pending<Settling>),
     ReceiptsDropped(DroppingReceipts),
     AnswersRecorded,
-    UndeliverableRead {
-        conn: ConnId,
-    },
-    UndeliverableForgotten {
-        conn: ConnId,
-        user: UserId,
-    },
-    ClockRecorded {
-        clock: Timestamp,
-    },
+    UndeliverableRead { conn: ConnId },
+    UndeliverableForgotten { conn: ConnId, user: UserId },
+    ClockRecorded { clock: Timestamp },
     Expired,
 }
 

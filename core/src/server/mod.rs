@@ -262,8 +262,8 @@ impl Server {
             AwaitStore::ReconnectRecorded(pending) => {
                 self.on_reconnect_recorded(answer.reconnect_recorded(*pending)?);
             }
-            AwaitStore::SessionBegun { reconnecting, since } => {
-                self.on_session_begun(*reconnecting, since, answer.session_begun()?);
+            AwaitStore::SessionBegun { reconnecting, session } => {
+                self.on_session_begun(*reconnecting, session, answer.session_begun()?);
             }
             AwaitStore::LookedUp { conn, in_reply_to } => {
                 self.on_looked_up(conn, in_reply_to, answer.looked_up()?);

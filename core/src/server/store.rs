@@ -85,9 +85,15 @@ pub enum StoreOp {
     },
     /// Counts what waits for a user, whose session is about to begin. → [`StoreReply::SessionBegun`]
     ///
-    /// A store that several servers share records that the user is at this one from now on. It answers
-    /// when the server that had the user before has been told, or can't be reached.
-    BeginSession(UserId),
+    /// A store that several servers share records that the user is at this one from now on, unless a
+    /// later session is on record. It answers when the server that had the user before has been told, or
+    /// can't be reached.
+    BeginSession {
+        /// The user.
+        user: UserId,
+        /// The place of the session, as in [`ReconnectOutcome::Recorded`].
+        place: Seq,
+    },
     /// Records that a user has written to others, so that room is kept for them in the user's
     /// mailbox. → [`StoreReply::AnswersRecorded`]
     RecordAnswers {
@@ -196,7 +202,7 @@ pub enum StoreReply {
     /// Answers [`StoreOp::RecordReconnect`].
     ReconnectRecorded(ReconnectOutcome),
     /// Answers [`StoreOp::BeginSession`].
-    SessionBegun(SessionBegun),
+    SessionBegun(SessionOutcome),
     /// Answers [`StoreOp::RecordAnswers`].
     AnswersRecorded,
     /// Answers [`StoreOp::Undeliverable`]: hashes of the messages' packets, cut as in a 244.
@@ -265,8 +271,10 @@ pub enum LookupOutcome {
 /// The outcome of [`StoreOp::RecordReconnect`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum ReconnectOutcome {
-    /// The date is recorded.
-    Recorded,
+    /// The date is recorded. This is the place of the 106 among those of the user: a later one has a
+    /// higher place, and so has its session, whichever servers they reach. A store of one server says
+    /// [`Seq::START`] each time.
+    Recorded(Seq),
     /// The date is not newer than the last one that binds, or was recorded before.
     NotNewer,
     /// The user was deleted meanwhile.
@@ -293,14 +301,13 @@ pub enum Appended {
     UnknownUser,
 }
 
-/// The answer to [`StoreOp::BeginSession`].
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct SessionBegun {
-    /// What waits for the user.
-    pub waiting: Waiting,
-    /// The place of the session among those of the user on all servers that share the store, above
-    /// [`Seq::START`]. A store of one server says [`Seq::START`] each time.
-    pub place: Seq,
+/// The outcome of [`StoreOp::BeginSession`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum SessionOutcome {
+    /// The session may begin. This waits for the user.
+    Begun(Waiting),
+    /// A later session of the user has begun on another server.
+    Overtaken,
 }
 
 /// What another server has done to the store that it shares with this one.
@@ -319,7 +326,7 @@ pub enum Elsewhere {
     SessionBegun {
         /// The user.
         user: UserId,
-        /// The place of the session, as in [`SessionBegun::place`].
+        /// The place of the session, as in [`ReconnectOutcome::Recorded`].
         place: Seq,
     },
     /// An account was deleted or suspended there.

@@ -108,6 +108,7 @@ const RESERVED_AT_ONCE: u64 = 64;
 #[cfg(test)]
 mod tests {
     use sealpost_core::ids::UserId;
+    use sealpost_core::server::store::Seq;
     use sealpost_core::wire::Profile;
 
     use super::*;
@@ -165,7 +166,7 @@ mod tests {
     #[test]
     fn ids_are_reserved_in_steps_and_noted_one_by_one() {
         let mut bed = Bed::new(memory());
-        let count = StoreOp::BeginSession(UserId::new(1).unwrap());
+        let count = StoreOp::BeginSession { user: UserId::new(1).unwrap(), place: Seq::START };
         assert_eq!(bed.commit(&[count]).1, (0, 0));
         assert_eq!(bed.commit(&[create(1)]), (vec![Ok(created(1))], (1, 64)));
         let taken = Ok(StoreReply::Created(CreateOutcome::PhoneTaken));

@@ -122,7 +122,7 @@ fn contents(
         let mut outcomes = Vec::new();
         let requests = [
             StoreOp::FindUser(UserRef::Id(recipient)),
-            StoreOp::BeginSession(recipient),
+            StoreOp::BeginSession { user: recipient, place: Seq::START },
             StoreOp::Page { recipient, after: Seq::START, limit },
         ];
         store.commit(&requests, &mut outcomes);

@@ -124,7 +124,7 @@ fn op(arb: &mut Arb<'_>, profile: Profile, places: &[(Seq, Seq)]) -> (StoreOp, S
             StoreOp::RecordReconnect { user: user(arb), at: at(secs(arb)), horizon, aes_key }
         }
         5 => match arb.below(3) {
-            0 => StoreOp::BeginSession(user(arb)),
+            0 => StoreOp::BeginSession { user: user(arb), place: Seq::START },
             1 => {
                 let (asker, phone) = (user(arb), phone(number(arb, 4)));
                 let day = i64::from(number(arb, 2));

@@ -8,7 +8,7 @@ use std::ops::Range;
 
 use sealpost_core::frame::StoreError;
 use sealpost_core::ids::{Ticket, UserId};
-use sealpost_core::server::store::{Page, StoreOp, StoreOutcome, StoreReply};
+use sealpost_core::server::store::{Page, SessionOutcome, StoreOp, StoreOutcome, StoreReply};
 use sealpost_core::time::Mono;
 
 use super::disk::LastWrite;
@@ -181,7 +181,7 @@ impl World {
     /// answer waits.
     fn run_known(&mut self, name: ServerName, ticket: Ticket, op: StoreOp) -> (StoreOutcome, u64) {
         let before = match &op {
-            StoreOp::BeginSession(user) => self.engine.session(*user),
+            StoreOp::BeginSession { user, .. } => self.engine.session(*user),
             _ => None,
         };
         let (outcome, changed) = self.perform(name, ticket, &op);
@@ -189,9 +189,10 @@ impl World {
             self.engine.has_written(name, owner);
         }
         let wait = match (&op, &outcome) {
-            (StoreOp::BeginSession(user), Ok(StoreReply::SessionBegun(begun))) => {
-                self.displace(name, *user, before, begun.place)
-            }
+            (
+                StoreOp::BeginSession { user, place },
+                Ok(StoreReply::SessionBegun(SessionOutcome::Begun(_))),
+            ) => self.displace(name, *user, before, *place),
             _ => 0,
         };
         (outcome, wait)
@@ -215,12 +216,13 @@ impl World {
             self.engine.keep(&mut self.store, *owner, now);
         }
         let outcome = match op {
-            StoreOp::BeginSession(user) => self.record_session(name, *user),
+            StoreOp::RecordReconnect { .. } => self.record_reconnect(op),
+            StoreOp::BeginSession { user, place } => self.record_session(name, *user, *place),
             StoreOp::Page { .. } => Ok(StoreReply::Page(self.read_page(name, op))),
             StoreOp::CreateUser { .. } => self.create_user(name, op),
             _ => carry_out(&mut self.store, op.clone()),
         };
-        let begins = matches!(op, StoreOp::BeginSession(_));
+        let begins = matches!(op, StoreOp::BeginSession { .. });
         let mut changed = mailboxes;
         changed.retain(|owner| begins || self.engine.has_changed(&mut self.store, *owner));
         self.watch_server_store(name.server, &[(ticket, op.clone(), outcome.clone())]);

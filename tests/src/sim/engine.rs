@@ -64,6 +64,13 @@ pub(super) struct SessionRecord {
     pub(super) place: Seq,
 }
 
+/// Whether a session begins.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum SessionBegins {
+    Now,
+    Never,
+}
+
 /// What the engine knows beside the store's contents.
 #[derive(Debug, Default)]
 pub(super) struct Engine {
@@ -140,12 +147,24 @@ impl Engine {
         self.cut_off_until(server, now).max(leader.filter(|_| is_leaderless))
     }
 
-    /// Records that a session of a user begins. Returns its place.
-    pub(super) fn begin_session(&mut self, user: UserId, name: ServerName) -> Seq {
+    /// The place of a 106, behind all earlier ones.
+    pub(super) fn next_place(&mut self) -> Seq {
         self.last_place += 1;
-        let place = Seq(self.last_place);
+        Seq(self.last_place)
+    }
+
+    /// Records that a session of a user begins, unless a later one has.
+    pub(super) fn begin_session(
+        &mut self,
+        user: UserId,
+        name: ServerName,
+        place: Seq,
+    ) -> SessionBegins {
+        if self.sessions.get(&user).is_some_and(|before| before.place > place) {
+            return SessionBegins::Never;
+        }
         self.sessions.insert(user, SessionRecord { name, place });
-        place
+        SessionBegins::Now
     }
 
     pub(super) fn session(&self, user: UserId) -> Option<SessionRecord> {
@@ -249,7 +268,7 @@ pub(super) fn users(op: &StoreOp) -> Vec<UserId> {
     match op {
         StoreOp::FindUser(UserRef::Id(user))
         | StoreOp::RecordReconnect { user, .. }
-        | StoreOp::BeginSession(user)
+        | StoreOp::BeginSession { user, .. }
         | StoreOp::RecordAnswers { owner: user, .. }
         | StoreOp::Undeliverable { sender: user, .. }
         | StoreOp::ForgetUndeliverable { sender: user, .. }
@@ -273,7 +292,7 @@ pub(super) fn users(op: &StoreOp) -> Vec<UserId> {
 /// Mailboxes that an operation changes.
 pub(super) fn changed(op: &StoreOp) -> Vec<UserId> {
     match op {
-        StoreOp::BeginSession(_)
+        StoreOp::BeginSession { .. }
         | StoreOp::RecordAnswers { .. }
         | StoreOp::Append { .. }
         | StoreOp::DropReceipts { .. }

@@ -3,11 +3,12 @@
 use sealpost_core::frame::{Event, Input};
 use sealpost_core::ids::{UserId, UserRef};
 use sealpost_core::server::store::{
-    CreateOutcome, Elsewhere, Seq, SessionBegun, StoreOp, StoreOutcome, StoreReply,
+    CreateOutcome, Elsewhere, ReconnectOutcome, Seq, SessionOutcome, StoreOp, StoreOutcome,
+    StoreReply,
 };
 use sealpost_core::server::{AccountChange, Command};
 
-use super::engine::{EngineFault, ServerName, SessionRecord, carry_out};
+use super::engine::{EngineFault, ServerName, SessionBegins, SessionRecord, carry_out};
 use super::event::SimEvent;
 use super::world::World;
 
@@ -86,16 +87,31 @@ impl World {
         matches!(found, Ok(StoreReply::Found(Some(_))))
     }
 
+    /// Records the date of a 106, which gets a place behind all earlier ones.
+    pub(super) fn record_reconnect(&mut self, op: &StoreOp) -> StoreOutcome {
+        match carry_out(&mut self.store, op.clone())? {
+            StoreReply::ReconnectRecorded(ReconnectOutcome::Recorded(_)) => {
+                let place = self.engine.next_place();
+                Ok(StoreReply::ReconnectRecorded(ReconnectOutcome::Recorded(place)))
+            }
+            refused => Ok(refused),
+        }
+    }
+
     /// Records that a session of a user begins on a server.
-    pub(super) fn record_session(&mut self, name: ServerName, user: UserId) -> StoreOutcome {
-        let counted = carry_out(&mut self.store, StoreOp::BeginSession(user))?;
-        let StoreReply::SessionBegun(SessionBegun { waiting, .. }) = counted else {
-            return Ok(counted);
-        };
+    pub(super) fn record_session(
+        &mut self,
+        name: ServerName,
+        user: UserId,
+        place: Seq,
+    ) -> StoreOutcome {
         // Deleted meanwhile: the first page ends the session.
-        let exists = self.has_account(user);
-        let place = if exists { self.engine.begin_session(user, name) } else { Seq::START };
-        Ok(StoreReply::SessionBegun(SessionBegun { waiting, place }))
+        if self.has_account(user)
+            && self.engine.begin_session(user, name, place) == SessionBegins::Never
+        {
+            return Ok(StoreReply::SessionBegun(SessionOutcome::Overtaken));
+        }
+        carry_out(&mut self.store, StoreOp::BeginSession { user, place })
     }
 
     /// A session that was recorded displaces the one before. Returns how long the server waits for the
@@ -128,7 +144,7 @@ impl World {
         if let StoreReply::Created(CreateOutcome::Created(user)) = created {
             let is_lost = self.engine.has(EngineFault::LostAnswers, self.env.queue.now());
             if !is_lost || self.env.dice.chance(500) {
-                self.engine.begin_session(user, name);
+                self.engine.begin_session(user, name, Seq::START);
             }
         }
         Ok(created)

@@ -24,7 +24,7 @@ pub(super) fn store_state(op: &StoreOp, outcome: &StoreOutcome) -> &'static str 
         (_, Ok(StoreReply::LookedUp(LookupOutcome::Found(_)))) => "store: phone found",
         (_, Ok(StoreReply::LookedUp(LookupOutcome::NotFound))) => "store: phone not found",
         (_, Ok(StoreReply::LookedUp(LookupOutcome::OverBudget))) => "store: look-ups used up",
-        (_, Ok(StoreReply::ReconnectRecorded(ReconnectOutcome::Recorded))) => {
+        (_, Ok(StoreReply::ReconnectRecorded(ReconnectOutcome::Recorded(_)))) => {
             "store: session resumed"
         }
         (_, Ok(StoreReply::ReconnectRecorded(_))) => "store: session not resumed",

@@ -38,7 +38,7 @@ impl StoreRequest for StoreOp {
             | Self::FindSender { .. }
             | Self::RecordReconnect { .. }
             | Self::RecordClock { .. }
-            | Self::BeginSession(_)
+            | Self::BeginSession { .. }
             | Self::Undeliverable { .. }
             | Self::Page { .. } => ROW,
         }

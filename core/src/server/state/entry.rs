@@ -3,12 +3,12 @@
 use alloc::boxed::Box;
 
 use super::otps::IssuedOtp;
-use super::sharing::Moment;
+use super::sharing::NewSession;
 use crate::crypto::FreshSession;
 use crate::frame::{Durable, Signed, Verified};
 use crate::ids::{ConnId, Phone, UserId};
 use crate::keys::{PublicKey, SymmetricKey};
-use crate::server::store::{Seq, SessionBegun, User, Waiting};
+use crate::server::store::{User, Waiting};
 use crate::wire::Packet;
 
 /// A request before a session, as it arrived.
@@ -52,9 +52,8 @@ pub(in crate::server) struct Reconnecting {
 pub(in crate::server) enum Entry {
     /// The account is new: a 201 grants the session.
     Registered { registering: Durable<Registering>, user: UserId },
-    /// A 206 grants the session, and says how many stored items are pending. The store recorded the
-    /// session after the moment `since`.
-    Reconnected { reconnecting: Durable<Reconnecting>, begun: SessionBegun, since: Moment },
+    /// A 206 grants the session, and says how many stored items are pending.
+    Reconnected { reconnecting: Durable<Reconnecting>, session: NewSession, waiting: Waiting },
 }
 
 impl Request {
@@ -103,16 +102,15 @@ impl Entry {
     pub(in crate::server) fn waiting(&self) -> Waiting {
         match self {
             Self::Registered { .. } => Waiting::default(),
-            Self::Reconnected { begun, .. } => begun.waiting,
+            Self::Reconnected { waiting, .. } => *waiting,
         }
     }
 
-    /// The place of the session among those of the user on all servers. The first one is before all
-    /// others.
-    pub(in crate::server) const fn place(&self) -> Seq {
+    /// The session that is granted. The first one of an account is before all others.
+    pub(in crate::server) fn session(&self) -> NewSession {
         match self {
-            Self::Registered { .. } => Seq::START,
-            Self::Reconnected { begun, .. } => begun.place,
+            Self::Registered { .. } => NewSession::default(),
+            Self::Reconnected { session, .. } => *session,
         }
     }
 

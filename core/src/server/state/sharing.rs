@@ -21,6 +21,15 @@ use crate::server::store::Seq;
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
 pub(in crate::server) struct Moment(u64);
 
+/// A session that is about to begin.
+#[derive(Clone, Copy, Debug, Default)]
+pub(in crate::server) struct NewSession {
+    /// Its place among those of the user on all servers.
+    pub(in crate::server) place: Seq,
+    /// A moment before it was recorded.
+    pub(in crate::server) since: Moment,
+}
+
 /// The sessions of a server that shares its store. A server alone has nothing to remember.
 #[derive(Debug, Default)]
 pub(in crate::server) struct Sharing(Option<Box<Several>>);

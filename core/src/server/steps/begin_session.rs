@@ -32,8 +32,8 @@ impl Server {
         }];
         let op = match entry {
             Entry::Registered { .. } => Op::SessionIssued,
-            Entry::Reconnected { begun, .. } => {
-                let plaintext = SessionResumed { pending: begun.waiting.items }.emit();
+            Entry::Reconnected { waiting, .. } => {
+                let plaintext = SessionResumed { pending: waiting.items }.emit();
                 parts.push(Part::Sealed { key: session_key.clone(), plaintext });
                 Op::SessionResumed
             }
@@ -49,7 +49,7 @@ impl Server {
         emitted: Result<Packet, EmitError>,
     ) {
         let (conn_id, user) = (entry.request().conn, entry.user());
-        if !self.connections.end_granting(user, conn_id, entry.place()) {
+        if !self.connections.end_granting(user, conn_id, entry.session().place) {
             // Another connection of the same user was accepted after this one, here or elsewhere.
             return self.refuse_and_close(conn_id, Refusal::new(ErrorCode::Displaced));
         }
@@ -68,11 +68,11 @@ impl Server {
         self.counters.sessions_begun += 1;
         self.send(conn_id, &packet);
         self.connections.session_begun(user, conn_id);
-        self.begin_sharing(user, entry.place());
+        self.begin_sharing(user, entry.session().place);
         self.out.notify(Notice::SessionOpened { user, conn: conn_id });
         let start = match entry {
             Entry::Registered { .. } => Start::Fresh,
-            Entry::Reconnected { since, .. } => Start::Reconnected { since: *since },
+            Entry::Reconnected { session, .. } => Start::Reconnected { since: session.since },
         };
         // Attached, not recreated as live: what is stored has to be drained first.
         self.mailboxes.of(user, || None).0.attach(conn_id, start);

@@ -13,8 +13,8 @@ use crate::server::awaits::{
 };
 use crate::server::state::entry::{Entry, Reconnecting, Request};
 use crate::server::state::refusal::Refusal;
-use crate::server::state::sharing::Moment;
-use crate::server::store::{SessionBegun, StoreOp, User};
+use crate::server::state::sharing::NewSession;
+use crate::server::store::{Seq, SessionOutcome, StoreOp, User};
 use crate::time::whole_secs;
 use crate::wire::{ErrorCode, ReconnectRequest};
 
@@ -193,10 +193,10 @@ impl Server {
 
     pub(in crate::server) fn on_reconnect_recorded(
         &mut self,
-        recorded: Result<Durable<Reconnecting>, (Reconnecting, NotRecorded)>,
+        recorded: Result<(Durable<Reconnecting>, Seq), (Reconnecting, NotRecorded)>,
     ) {
-        let reconnecting = match recorded {
-            Ok(reconnecting) => reconnecting,
+        let (reconnecting, place) = match recorded {
+            Ok(recorded) => recorded,
             Err((reconnecting, why)) => return self.refuse_reconnect(&reconnecting, why),
         };
         let Reconnecting { request, reply_key, user, .. } = reconnecting.get();
@@ -206,14 +206,19 @@ impl Server {
             let refusal = Refusal::too_many(too_many).answering(&request.get().packet);
             return self.refuse(conn, refusal.sealed_with(reply_key));
         }
+        if !self.connections.contains(conn) {
+            // Its client has left, and may be elsewhere by now.
+            return;
+        }
         // From here this connection is the user's. What the old one held goes to the store first,
         // so that it is counted.
         self.displace(user);
         self.connections.begin_granting(user, conn);
         self.settle_mailbox(user);
-        let (reconnecting, since) = (Box::new(reconnecting), self.sharing.moment());
-        let begun = AwaitStore::SessionBegun { reconnecting, since };
-        self.out.store(StoreOp::BeginSession(user), begun);
+        let session = NewSession { place, since: self.sharing.moment() };
+        let reconnecting = Box::new(reconnecting);
+        let begun = AwaitStore::SessionBegun { reconnecting, session };
+        self.out.store(StoreOp::BeginSession { user, place }, begun);
     }
 
     fn refuse_reconnect(&mut self, reconnecting: &Reconnecting, why: NotRecorded) {
@@ -241,14 +246,21 @@ impl Server {
     pub(in crate::server) fn on_session_begun(
         &mut self,
         reconnecting: Durable<Reconnecting>,
-        since: Moment,
-        begun: Result<SessionBegun, StoreError>,
+        session: NewSession,
+        begun: Result<SessionOutcome, StoreError>,
     ) {
+        let Reconnecting { request, reply_key, user, .. } = reconnecting.get();
+        let (user, conn) = (user.id, request.get().conn);
         match begun {
-            Ok(begun) => self.grant(Entry::Reconnected { reconnecting, begun, since }),
+            Ok(SessionOutcome::Begun(waiting)) => {
+                self.grant(Entry::Reconnected { reconnecting, session, waiting });
+            }
+            Ok(SessionOutcome::Overtaken) => {
+                self.connections.cancel_granting(user, conn);
+                self.refuse_and_close(conn, Refusal::new(ErrorCode::Displaced));
+            }
             Err(error) => {
-                let Reconnecting { request, reply_key, user, .. } = reconnecting.get();
-                self.connections.cancel_granting(user.id, request.get().conn);
+                self.connections.cancel_granting(user, conn);
                 let code = self.store_failed(error);
                 self.refuse_opened(request.get(), code, reply_key);
             }

@@ -138,6 +138,7 @@ const RETRY: Duration = Duration::from_mins(1);
 #[cfg(test)]
 mod tests {
     use sealpost_core::ids::UserId;
+    use sealpost_core::server::store::Seq;
     use sealpost_core::wire::Profile;
     use sealpost_storage::{Faulty, MemoryStorage, Quota};
 
@@ -145,7 +146,10 @@ mod tests {
 
     fn commit(store: &mut impl Storage<Op = StoreOp, Outcome = StoreOutcome>) -> StoreOutcome {
         let mut outcomes = Vec::new();
-        store.commit(&[StoreOp::BeginSession(UserId::new(1).unwrap())], &mut outcomes);
+        store.commit(
+            &[StoreOp::BeginSession { user: UserId::new(1).unwrap(), place: Seq::START }],
+            &mut outcomes,
+        );
         outcomes.remove(0)
     }
 

@@ -11,7 +11,7 @@ use sealpost_core::server::store::{
 };
 use sealpost_core::wire::{InvitationHash, ItemId, ItemKind, Packet, Profile};
 
-use super::harness::{LOOKUPS, SHARES, take_session_places};
+use super::harness::{LOOKUPS, SHARES, take_reconnect_places};
 use super::subject::Subject;
 use crate::conformance::{at, message, phone, public_key, receipt, wrapped_key};
 use crate::server::invitations::NewInvitation;
@@ -137,9 +137,9 @@ fn commit(
 /// A place, and the owner of the mailbox that it is in.
 type Place = (u64, Seq);
 
-/// Replaces the places of sessions and in every page by zero, and returns the latter.
+/// Replaces the places of 106s and in every page by zero, and returns the latter.
 fn take_places(plans: &[Plan], outcomes: &mut [StoreOutcome]) -> Vec<Place> {
-    take_session_places(outcomes);
+    take_reconnect_places(outcomes);
     let mut places = Vec::new();
     for (plan, outcome) in plans.iter().zip(outcomes) {
         if let (Plan::Page { recipient, .. }, Ok(StoreReply::Page(page))) = (plan, outcome) {
@@ -221,7 +221,7 @@ impl Plan {
             Self::Clock { secs } => {
                 StoreOp::RecordClock { clock: at(*secs), max_step: Duration::from_secs(10) }
             }
-            Self::Count(id) => StoreOp::BeginSession(user(*id)),
+            Self::Count(id) => StoreOp::BeginSession { user: user(*id), place: Seq::START },
             Self::Answer { owner, peers } => StoreOp::RecordAnswers {
                 owner: user(*owner),
                 peers: peers.iter().map(|peer| user(*peer)).collect(),

@@ -3,8 +3,8 @@
 use sealpost_core::ids::{UserId, UserRef};
 use sealpost_core::keys::WrappedKey;
 use sealpost_core::server::store::{
-    Appended, CreateOutcome, LookupOutcome, Page, PageLimit, Seq, SessionBegun, Settlement,
-    StoreOp, StoreOutcome, StoreReply, User, Waiting,
+    Appended, CreateOutcome, LookupOutcome, Page, PageLimit, ReconnectOutcome, Seq, SessionOutcome,
+    Settlement, StoreOp, StoreOutcome, StoreReply, User, Waiting,
 };
 use sealpost_core::wire::{InReplyTo, ItemId, Packet, Profile};
 
@@ -58,11 +58,11 @@ impl<S: Subject> Harness<S> {
         self.store.as_mut().expect("open")
     }
 
-    /// The outcomes of requests, without the places of sessions, which only a shared store gives.
+    /// The outcomes of requests, without the places of 106s, which only a shared store gives.
     pub(super) fn commit(&mut self, requests: &[StoreOp]) -> Vec<StoreOutcome> {
         let mut outcomes = Vec::new();
         self.store().commit(requests, &mut outcomes);
-        take_session_places(&mut outcomes);
+        take_reconnect_places(&mut outcomes);
         assert_eq!(outcomes.len(), requests.len(), "one outcome for each request");
         assert!(self.store().is_consistent(), "after {requests:?}");
         match self.reopening {
@@ -205,8 +205,8 @@ impl<S: Subject> Harness<S> {
 
     #[track_caller]
     pub(super) fn waiting(&mut self, user: UserId) -> Waiting {
-        match self.ask(StoreOp::BeginSession(user)) {
-            StoreReply::SessionBegun(begun) => begun.waiting,
+        match self.ask(StoreOp::BeginSession { user, place: Seq::START }) {
+            StoreReply::SessionBegun(SessionOutcome::Begun(waiting)) => waiting,
             other => panic!("{other:?}"),
         }
     }
@@ -262,13 +262,15 @@ impl<S: Subject> Harness<S> {
 /// Returns the answer to a count of a mailbox with messages alone.
 pub(crate) fn counted(items: u32) -> StoreReply {
     let waiting = Waiting { items, ..Waiting::default() };
-    StoreReply::SessionBegun(SessionBegun { waiting, place: Seq::START })
+    StoreReply::SessionBegun(SessionOutcome::Begun(waiting))
 }
 
-/// Takes the places out of the answers about sessions, and returns them.
-pub(super) fn take_session_places(outcomes: &mut [StoreOutcome]) -> Vec<Seq> {
+/// Takes the places out of the answers about 106s, and returns them.
+pub(super) fn take_reconnect_places(outcomes: &mut [StoreOutcome]) -> Vec<Seq> {
     let place = |outcome: &mut StoreOutcome| match outcome {
-        Ok(StoreReply::SessionBegun(begun)) => Some(std::mem::take(&mut begun.place)),
+        Ok(StoreReply::ReconnectRecorded(ReconnectOutcome::Recorded(place))) => {
+            Some(std::mem::take(place))
+        }
         _ => None,
     };
     outcomes.iter_mut().filter_map(place).collect()

@@ -3,10 +3,10 @@
 use sealpost_core::frame::StoreError;
 use sealpost_core::ids::UserRef;
 use sealpost_core::server::store::Appended::Stored;
-use sealpost_core::server::store::{CreateOutcome, Settlement, StoreOp, StoreReply};
+use sealpost_core::server::store::{CreateOutcome, Seq, Settlement, StoreOp, StoreReply};
 use sealpost_core::wire::{ItemId, ItemKind, Profile};
 
-use super::harness::{Case, Harness, counted, take_session_places};
+use super::harness::{Case, Harness, counted};
 use super::subject::Subject;
 use crate::conformance::{at, cases, message, phone};
 
@@ -25,13 +25,13 @@ fn request_sees_the_effects_of_earlier_ones<S: Subject>(store: &mut Harness<S>) 
     let (alice, bob) = store.pair();
     let packets = vec![store.message(alice, bob, 1)];
     let outcomes = store.commit(&[
-        StoreOp::BeginSession(bob),
+        StoreOp::BeginSession { user: bob, place: Seq::START },
         StoreOp::Append { recipient: bob, packets, at: at(1) },
-        StoreOp::BeginSession(bob),
+        StoreOp::BeginSession { user: bob, place: Seq::START },
         Harness::<S>::registration(3, u64::MAX),
         Harness::<S>::registration(3, u64::MAX),
         StoreOp::Expire { before: at(2), limit: 9 },
-        StoreOp::BeginSession(bob),
+        StoreOp::BeginSession { user: bob, place: Seq::START },
     ]);
     let third = store.find(UserRef::Phone(phone(3))).expect("registered").id;
     let expected = [
@@ -53,8 +53,7 @@ fn empty_commit_has_no_outcomes<S: Subject>(store: &mut Harness<S>) {
 fn outcomes_of_an_earlier_commit_are_cleared<S: Subject>(store: &mut Harness<S>) {
     let user = store.create(1);
     let mut outcomes = vec![Err(StoreError::Io); 3];
-    store.store().commit(&[StoreOp::BeginSession(user)], &mut outcomes);
-    take_session_places(&mut outcomes);
+    store.store().commit(&[StoreOp::BeginSession { user, place: Seq::START }], &mut outcomes);
     assert_eq!(outcomes, [Ok(counted(0))]);
     store.store().commit(&[], &mut outcomes);
     assert_eq!(outcomes, []);

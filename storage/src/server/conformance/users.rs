@@ -2,10 +2,11 @@
 
 use sealpost_core::ids::{UserId, UserRef};
 use sealpost_core::server::store::{
-    Appended, CreateOutcome, LookupOutcome, ReconnectOutcome, Seq, StoreOp, StoreReply, User,
+    Appended, CreateOutcome, LookupOutcome, ReconnectOutcome, Seq, SessionOutcome, StoreOp,
+    StoreReply, User,
 };
 
-use super::harness::{Case, Harness, LOOKUPS, take_session_places};
+use super::harness::{Case, Harness, LOOKUPS, counted, take_reconnect_places};
 use super::subject::Subject;
 use crate::conformance::{at, cases, phone, public_key, wrapped_key};
 use crate::server::suspension::{Suspension, SuspensionOutcome};
@@ -151,43 +152,43 @@ fn sender_is_found_while_a_message_is_stored<S: Subject>(store: &mut Harness<S>)
 
 fn first_reconnect_may_have_the_time_of_the_account<S: Subject>(store: &mut Harness<S>) {
     let user = store.create(1);
-    assert_eq!(reconnect(store, user, 0), ReconnectOutcome::Recorded);
+    assert_eq!(reconnect(store, user, 0), ReconnectOutcome::Recorded(Seq::START));
     assert_eq!(reconnect(store, user, 0), ReconnectOutcome::NotNewer);
 }
 
 fn reconnect_must_be_newer_than_the_last_one<S: Subject>(store: &mut Harness<S>) {
     let (user, other) = store.pair();
-    assert_eq!(reconnect(store, user, 60), ReconnectOutcome::Recorded);
+    assert_eq!(reconnect(store, user, 60), ReconnectOutcome::Recorded(Seq::START));
     assert_eq!(reconnect(store, user, 60), ReconnectOutcome::NotNewer);
     assert_eq!(reconnect(store, user, 59), ReconnectOutcome::NotNewer);
     assert_eq!(store.find(UserRef::Id(user)).map(|user| user.last_seen), Some(at(60)));
     // The times of different users are independent.
-    assert_eq!(reconnect(store, other, 59), ReconnectOutcome::Recorded);
+    assert_eq!(reconnect(store, other, 59), ReconnectOutcome::Recorded(Seq::START));
 }
 
 /// The clock was a year ahead when the second reconnect was accepted.
 fn reconnect_in_the_future_does_not_bind<S: Subject>(store: &mut Harness<S>) {
     let user = store.create(1);
     for secs in [60, YEAR_SECS, 120] {
-        assert_eq!(reconnect(store, user, secs), ReconnectOutcome::Recorded);
+        assert_eq!(reconnect(store, user, secs), ReconnectOutcome::Recorded(Seq::START));
         assert_eq!(store.find(UserRef::Id(user)).map(|user| user.last_seen), Some(at(secs)));
     }
     for secs in [60, 119, 120] {
         assert_eq!(reconnect(store, user, secs), ReconnectOutcome::NotNewer);
     }
-    assert_eq!(reconnect(store, user, YEAR_SECS - 301), ReconnectOutcome::Recorded);
+    assert_eq!(reconnect(store, user, YEAR_SECS - 301), ReconnectOutcome::Recorded(Seq::START));
     assert_eq!(reconnect(store, user, YEAR_SECS - 300), ReconnectOutcome::NotNewer);
 }
 
 fn reconnect_in_the_future_is_never_recorded_again<S: Subject>(store: &mut Harness<S>) {
     let user = store.create(1);
     for secs in [60, YEAR_SECS, YEAR_SECS + 7, 120, 180] {
-        assert_eq!(reconnect(store, user, secs), ReconnectOutcome::Recorded);
+        assert_eq!(reconnect(store, user, secs), ReconnectOutcome::Recorded(Seq::START));
     }
     for secs in [YEAR_SECS, YEAR_SECS + 7] {
         assert_eq!(reconnect(store, user, secs), ReconnectOutcome::NotNewer);
     }
-    assert_eq!(reconnect(store, user, YEAR_SECS + 8), ReconnectOutcome::Recorded);
+    assert_eq!(reconnect(store, user, YEAR_SECS + 8), ReconnectOutcome::Recorded(Seq::START));
 }
 
 fn reconnect_replaces_the_session_key<S: Subject>(store: &mut Harness<S>) {
@@ -211,7 +212,7 @@ fn suspended_account_takes_no_reconnect_until_it_is_resumed<S: Subject>(store: &
     assert_eq!(store.suspend(1, suspend(70)), SuspensionOutcome::Changed(user));
     assert_eq!(store.suspend(1, suspend(71)), SuspensionOutcome::Unchanged(user));
     assert_eq!(reconnect(store, user, 80), ReconnectOutcome::Suspended);
-    assert_eq!(reconnect(store, other, 80), ReconnectOutcome::Recorded);
+    assert_eq!(reconnect(store, other, 80), ReconnectOutcome::Recorded(Seq::START));
     // It stays as it was, and can be found and written to.
     let found = store.find(UserRef::Id(user)).map(|user| user.last_seen);
     assert_eq!((found, store.aes_key(user)), (Some(at(60)), Some(wrapped_key(60))));
@@ -219,7 +220,7 @@ fn suspended_account_takes_no_reconnect_until_it_is_resumed<S: Subject>(store: &
     assert_eq!(store.append(user, &[message]), [Appended::Stored]);
     assert_eq!(store.suspend(1, Suspension::Active), SuspensionOutcome::Changed(user));
     assert_eq!(store.suspend(1, Suspension::Active), SuspensionOutcome::Unchanged(user));
-    assert_eq!(reconnect(store, user, 90), ReconnectOutcome::Recorded);
+    assert_eq!(reconnect(store, user, 90), ReconnectOutcome::Recorded(Seq::START));
     assert_eq!(store.waiting(user).items, 1);
 }
 
@@ -230,13 +231,13 @@ fn reconnect_refused_by_a_suspension_is_never_recorded_again<S: Subject>(store: 
     assert_eq!(reconnect(store, user, 80), ReconnectOutcome::NotNewer);
     store.suspend(1, Suspension::Active);
     assert_eq!(reconnect(store, user, 80), ReconnectOutcome::NotNewer);
-    assert_eq!(reconnect(store, user, 81), ReconnectOutcome::Recorded);
+    assert_eq!(reconnect(store, user, 81), ReconnectOutcome::Recorded(Seq::START));
 }
 
 fn suspension_of_nobody_changes_nothing<S: Subject>(store: &mut Harness<S>) {
     let user = store.create(1);
     assert_eq!(store.suspend(2, Suspension::Suspended(at(1))), SuspensionOutcome::UnknownUser);
-    assert_eq!(reconnect(store, user, 1), ReconnectOutcome::Recorded);
+    assert_eq!(reconnect(store, user, 1), ReconnectOutcome::Recorded(Seq::START));
 }
 
 #[track_caller]
@@ -255,17 +256,22 @@ fn each_session_has_a_later_place_in_a_shared_store<S: Subject>(store: &mut Harn
     let user = store.create(1);
     let is_shared = store.store().is_shared();
     let mut last = Seq::START;
-    for _ in 0..3 {
+    for secs in 0..3 {
+        let (at, horizon) = (at(secs), at(secs + 300));
+        let aes_key = wrapped_key(2);
         let mut outcomes = Vec::new();
-        store.store().commit(&[StoreOp::BeginSession(user)], &mut outcomes);
-        let places = take_session_places(&mut outcomes);
+        let reconnect = StoreOp::RecordReconnect { user, at, horizon, aes_key };
+        store.store().commit(&[reconnect], &mut outcomes);
+        let places = take_reconnect_places(&mut outcomes);
         assert_eq!(places.len(), 1);
         assert_eq!(places[0] > last, is_shared);
+        let begin = StoreOp::BeginSession { user, place: places[0] };
+        assert_eq!(store.ask(begin), counted(0));
+        // One that comes late.
+        let overtaken = StoreReply::SessionBegun(SessionOutcome::Overtaken);
+        let late = StoreOp::BeginSession { user, place: last };
+        let answer = if is_shared { overtaken } else { counted(0) };
+        assert_eq!(store.ask(late), answer);
         last = places[0];
     }
-    // Nobody's session has none.
-    let nobody = StoreOp::BeginSession(UserId::new(99).expect("an id"));
-    let mut outcomes = Vec::new();
-    store.store().commit(&[nobody], &mut outcomes);
-    assert_eq!(take_session_places(&mut outcomes), [Seq::START]);
 }

@@ -7,7 +7,7 @@ use std::time::Duration;
 use sealpost_core::ids::{Phone, UserId, UserRef};
 use sealpost_core::keys::{PublicKey, WrappedKey};
 use sealpost_core::server::store::{
-    CreateOutcome, LookupOutcome, PresentedInvitation, ReconnectOutcome, User,
+    CreateOutcome, LookupOutcome, PresentedInvitation, ReconnectOutcome, Seq, User,
 };
 use sealpost_core::time::Timestamp;
 use sealpost_core::wire::{InReplyTo, Profile};
@@ -152,15 +152,14 @@ impl<'a> Accounts<'a> {
                 return Ok(ReconnectOutcome::NotNewer);
             }
             account.set_reconnects(&dates);
-            let outcome = if account.suspended_at.is_some() {
-                ReconnectOutcome::Suspended
-            } else {
-                account.last_seen = at.into();
-                account.set_aes_key(aes_key);
-                ReconnectOutcome::Recorded
-            };
-            self.replace(user, revision, &account).await?;
-            Ok(outcome)
+            if account.suspended_at.is_some() {
+                self.replace(user, revision, &account).await?;
+                return Ok(ReconnectOutcome::Suspended);
+            }
+            account.last_seen = at.into();
+            account.set_aes_key(aes_key);
+            let place = self.replace(user, revision, &account).await?;
+            Ok(ReconnectOutcome::Recorded(Seq(place)))
         })
         .await
     }
@@ -256,17 +255,17 @@ impl<'a> Accounts<'a> {
         Ok(Account::of(&slot)?.map(|account| (slot.revision, account)))
     }
 
+    /// Replaces the record of an account. Returns its new revision.
     pub(super) async fn replace(
         &self,
         user: UserId,
         revision: u64,
         account: &Account,
-    ) -> Result<(), Failure> {
+    ) -> Result<u64, Failure> {
         let key = self.layout.user(user);
-        self.connection.commit(&[key.write(revision, account.value()?)]).await
+        self.connection.commit_last(&[], &key.write(revision, account.value()?)).await
     }
 
-    /// Who has a phone number, even if the account is being deleted.
     /// An account as the operator sees it, without its mailbox; `None` if it is gone or going.
     pub(super) async fn listed(&self, user: UserId) -> Result<Option<ListedAccount>, Failure> {
         let Some((_, account)) = self.account(user).await? else { return Ok(None) };
@@ -283,6 +282,7 @@ impl<'a> Accounts<'a> {
         Ok(self.clock().await?.1.map(|clock| clock.newest.into()))
     }
 
+    /// Who has a phone number, even if the account is being deleted.
     pub(super) async fn owner_of(&self, phone: Phone) -> Result<Option<UserId>, Failure> {
         let slot = self.connection.read(&self.layout.phone(phone)).await?;
         Ok(PhoneOwner::of(&slot)?.map(|owner| owner.user.0))

@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 use sealpost_core::frame::StoreError;
 use sealpost_core::ids::UserId;
 use sealpost_core::server::store::{
-    Appended, PageLimit, Seq, SessionBegun, Settlement, StoreOp, StoreOutcome, StoreReply,
+    Appended, PageLimit, Seq, SessionOutcome, Settlement, StoreOp, StoreOutcome, StoreReply,
 };
 use sealpost_core::wire::{ItemId, Profile};
 
@@ -173,8 +173,10 @@ fn without_a_majority_nothing_is_acknowledged() {
     let outcome = until_available(&mut storage, &append(owner(), 1)).unwrap();
     let StoreReply::Appended(outcomes) = outcome else { panic!() };
     assert!(matches!(outcomes[..], [Appended::Stored | Appended::Duplicate]));
-    let count = until_available(&mut storage, &StoreOp::BeginSession(owner())).unwrap();
-    let StoreReply::SessionBegun(SessionBegun { waiting, .. }) = count else { panic!() };
+    let count =
+        until_available(&mut storage, &StoreOp::BeginSession { user: owner(), place: Seq::START })
+            .unwrap();
+    let StoreReply::SessionBegun(SessionOutcome::Begun(waiting)) = count else { panic!() };
     assert_eq!(waiting.items, 1);
 }
 

@@ -46,7 +46,7 @@ impl Mailboxes<'_> {
             return Ok(());
         }
         account.closing = true;
-        self.accounts().replace(user, revision, &account).await
+        self.accounts().replace(user, revision, &account).await.map(drop)
     }
 
     async fn close(&self, user: UserId) -> Result<(), Failure> {
@@ -165,7 +165,7 @@ impl Mailboxes<'_> {
 
 #[cfg(test)]
 mod tests {
-    use sealpost_core::server::store::{Appended, SessionBegun, StoreOp, StoreReply};
+    use sealpost_core::server::store::{Appended, Seq, SessionOutcome, StoreOp, StoreReply};
     use sealpost_core::wire::Profile;
 
     use super::*;
@@ -228,10 +228,11 @@ mod tests {
             assert_eq!(storage.delete_user(phone(2)).unwrap(), None);
 
             let undeliverable = StoreOp::Undeliverable { sender: alice, limit: 9 };
-            let (count, late) = (StoreOp::BeginSession(alice), append(bob, alice, 2));
+            let (count, late) =
+                (StoreOp::BeginSession { user: alice, place: Seq::START }, append(bob, alice, 2));
             let replies = commit(&mut bed, &[undeliverable, count, late, create(2)]);
             assert_eq!(replies[0], StoreReply::Undeliverable(vec![told]), "{steps}");
-            let StoreReply::SessionBegun(SessionBegun { waiting, .. }) = replies[1] else {
+            let StoreReply::SessionBegun(SessionOutcome::Begun(waiting)) = replies[1] else {
                 panic!()
             };
             assert_eq!((waiting.items, waiting.undeliverable), (0, 1));

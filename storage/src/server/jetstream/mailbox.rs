@@ -30,7 +30,8 @@ pub(super) struct Mailbox {
 pub(super) struct SessionRecord {
     /// Name of the server.
     pub(super) server: String,
-    /// Place among the owner's sessions: one more than the revision that the record replaced.
+    /// Place among the owner's sessions: the revision of the account that recorded its 106, or 0 for the
+    /// one that began with the account.
     pub(super) place: u64,
 }
 

@@ -24,6 +24,7 @@ use super::retry::retried;
 use super::servers::Servers;
 use super::slot::{Entry, Slot, Value, Write};
 use crate::server::quota::Quota;
+use crate::server::usage::Usage;
 
 /// Mailboxes, and the records of their owners.
 #[derive(Clone, Copy)]
@@ -102,33 +103,40 @@ impl<'a> Mailboxes<'a> {
         if let CreateOutcome::Created(user) = outcome {
             // The account exists. If the session is not on record, mail from other servers comes
             // when this one looks again.
-            let _ = self.begin_session(user).await;
+            let _ = self.begin_session(user, 0).await;
         }
         Ok(outcome)
     }
 
-    /// A session of a user begins on this server. Returns what was on record before, and the place
-    /// of the session. If the account was deleted or suspended meanwhile, the session does not begin:
-    /// the machine is told.
-    pub(super) async fn begin_session(&self, user: UserId) -> Result<(Mailbox, u64), Failure> {
-        let (before, place) = retried(async || self.try_begin_session(user).await).await?;
-        self.servers.displace(user, before.session.as_ref(), place).await;
-        Ok((before, place))
+    /// A session of a user begins on this server, at this place among those of the user. Returns
+    /// the usage of the mailbox; `None` if a later session has begun elsewhere. If the account was
+    /// deleted or suspended meanwhile, the session is not recorded, and the machine is told.
+    pub(super) async fn begin_session(
+        &self,
+        user: UserId,
+        place: u64,
+    ) -> Result<Option<Usage>, Failure> {
+        retried(async || self.try_begin_session(user, place).await).await
     }
 
-    async fn try_begin_session(&self, user: UserId) -> Result<(Mailbox, u64), Failure> {
+    async fn try_begin_session(&self, user: UserId, place: u64) -> Result<Option<Usage>, Failure> {
         let accounts = self.accounts();
         let read = try_join(self.read_to_change(user), accounts.account_or_closing(user));
         let (open, account) = read.await?;
+        let usage = open.mailbox.usage;
         let change = account.map_or(Some(AccountChange::Deleted), |(_, account)| account.change());
         if let Some(change) = change {
             self.servers.found_changed(user, change);
-            return Ok((open.mailbox, 0));
+            return Ok(Some(usage));
         }
-        let place = open.revision.saturating_add(1);
+        let before = open.mailbox.session.as_ref();
+        if before.is_some_and(|before| before.place > place) {
+            return Ok(None);
+        }
         let session = Some(self.servers.session(place));
         self.commit(&open, &[], &Mailbox { session, ..open.mailbox.clone() }).await?;
-        Ok((open.mailbox, place))
+        self.servers.displace(user, before, place).await;
+        Ok(Some(usage))
     }
 
     pub(super) async fn read_items(

@@ -2,7 +2,7 @@
 
 use futures_util::future::{join_all, try_join};
 use sealpost_core::ids::{UserId, UserRef};
-use sealpost_core::server::store::{Seq, SessionBegun, StoreOp, StoreReply};
+use sealpost_core::server::store::{SessionOutcome, StoreOp, StoreReply};
 
 use super::accounts::NewAccount;
 use super::failure::Failure;
@@ -54,7 +54,7 @@ pub(super) fn touched(request: &StoreOp) -> Option<Vec<UserId>> {
     match request {
         StoreOp::FindUser(UserRef::Id(user))
         | StoreOp::RecordReconnect { user, .. }
-        | StoreOp::BeginSession(user)
+        | StoreOp::BeginSession { user, .. }
         | StoreOp::RecordAnswers { owner: user, .. }
         | StoreOp::Undeliverable { sender: user, .. }
         | StoreOp::ForgetUndeliverable { sender: user, .. }
@@ -103,12 +103,12 @@ pub(super) async fn run(
             let recorded = accounts.record_reconnect(*user, *at, *horizon, *aes_key).await?;
             StoreReply::ReconnectRecorded(recorded)
         }
-        StoreOp::BeginSession(user) => {
-            let begun = mailboxes.begin_session(*user);
-            let ((before, place), undeliverable) =
-                try_join(begun, accounts.undeliverable(*user)).await?;
-            let waiting = before.usage.waiting(undeliverable.len() as u64);
-            StoreReply::SessionBegun(SessionBegun { waiting, place: Seq(place) })
+        StoreOp::BeginSession { user, place } => {
+            let begun = mailboxes.begin_session(*user, place.0);
+            let (usage, undeliverable) = try_join(begun, accounts.undeliverable(*user)).await?;
+            let waiting = usage.map(|usage| usage.waiting(undeliverable.len() as u64));
+            let begun = waiting.map_or(SessionOutcome::Overtaken, SessionOutcome::Begun);
+            StoreReply::SessionBegun(begun)
         }
         StoreOp::RecordAnswers { owner, peers } => {
             mailboxes.record_answers(*owner, peers).await?;

@@ -185,9 +185,12 @@ const DISPLACED_WITHIN: Duration = Duration::from_secs(1);
 
 #[cfg(test)]
 mod tests {
+    use std::sync::atomic::{AtomicI64, Ordering};
     use std::sync::mpsc::{Receiver, TryRecvError, channel};
 
-    use sealpost_core::server::store::{PageLimit, StoreOp, StoreReply};
+    use sealpost_core::server::store::{
+        PageLimit, ReconnectOutcome, SessionOutcome, StoreOp, StoreReply,
+    };
     use sealpost_core::wire::Profile;
 
     use super::*;
@@ -235,11 +238,28 @@ mod tests {
             self.ask(StoreOp::Append { recipient: to, packets, at: at(2) });
         }
 
+        /// Returns the place of the session.
         fn begin_session(&mut self, user: UserId) -> Seq {
-            let StoreReply::SessionBegun(begun) = self.ask(StoreOp::BeginSession(user)) else {
-                panic!()
-            };
-            begun.place
+            let place = self.reconnect(user);
+            self.begin_session_at(user, place);
+            place
+        }
+
+        fn begin_session_at(&mut self, user: UserId, place: Seq) {
+            let begun = self.ask(StoreOp::BeginSession { user, place });
+            assert!(matches!(begun, StoreReply::SessionBegun(SessionOutcome::Begun(_))));
+        }
+
+        fn reconnect(&mut self, user: UserId) -> Seq {
+            static SECONDS: AtomicI64 = AtomicI64::new(10);
+            let now = SECONDS.fetch_add(1, Ordering::Relaxed);
+            let (at, horizon) = (at(now), at(now + 300));
+            let aes_key = wrapped_key(2);
+            let op = StoreOp::RecordReconnect { user, at, horizon, aes_key };
+            match self.ask(op) {
+                StoreReply::ReconnectRecorded(ReconnectOutcome::Recorded(place)) => place,
+                other => panic!("{other:?}"),
+            }
         }
 
         #[track_caller]
@@ -290,6 +310,21 @@ mod tests {
     }
 
     #[test]
+    fn session_that_comes_late_does_not_begin() {
+        let Some(engine) = TestEngine::start() else { return };
+        let bed = JetStreamBed::new(&engine, PROFILE, Quota::default());
+        let [mut one, mut other] = [(); 2].map(|()| Server::new(&bed));
+        let alice = one.register(1);
+        // The engine did not answer the one for a while, so she tried the other.
+        let late = one.reconnect(alice);
+        let place = other.begin_session(alice);
+        one.hears(Elsewhere::SessionBegun { user: alice, place });
+        let overtaken = StoreReply::SessionBegun(SessionOutcome::Overtaken);
+        assert_eq!(one.ask(StoreOp::BeginSession { user: alice, place: late }), overtaken);
+        other.has_heard_nothing_more();
+    }
+
+    #[test]
     fn reading_a_mailbox_reveals_a_session_of_which_nothing_was_heard() {
         let Some(engine) = TestEngine::start() else { return };
         let bed = JetStreamBed::new(&engine, PROFILE, Quota::default());
@@ -317,13 +352,14 @@ mod tests {
         let bed = JetStreamBed::new(&engine, PROFILE, Quota::default());
         let [mut one, other] = [(); 2].map(|()| Server::new(&bed));
         let alice = one.register(1);
+        let granted = one.reconnect(alice);
         let suspended = Suspension::Suspended(at(3));
         other.storage.set_suspension(phone(1), suspended).unwrap();
         let told = Elsewhere::AccountChanged { user: alice, change: AccountChange::Suspended };
         one.hears(told);
         other.hears(told);
         // One that was granted just before does not begin.
-        assert_eq!(one.begin_session(alice), Seq::START);
+        one.begin_session_at(alice, granted);
         assert_eq!(one.heard.try_recv(), Ok(told));
         other.storage.set_suspension(phone(1), Suspension::Active).unwrap();
         assert!(one.begin_session(alice) > Seq::START);

@@ -12,7 +12,7 @@ use sealpost_core::ids::{Phone, UserId, UserRef};
 use sealpost_core::keys::{PublicKey, WrappedKey};
 use sealpost_core::server::store::{
     Appended, CreateOutcome, InvitationOutcome, LookupOutcome, Page, PresentedInvitation,
-    ReconnectOutcome, Seq, SessionBegun, Settlement, StoreOp, StoreOutcome, StoreReply, User,
+    ReconnectOutcome, Seq, SessionOutcome, Settlement, StoreOp, StoreOutcome, StoreReply, User,
 };
 use sealpost_core::time::Timestamp;
 use sealpost_core::wire::{InReplyTo, ItemId, ItemKind, Packet, Profile};
@@ -216,10 +216,10 @@ impl MemoryStorage {
             StoreOp::RecordReconnect { user, at, horizon, aes_key } => {
                 StoreReply::ReconnectRecorded(self.record_reconnect(*user, *at, *horizon, *aes_key))
             }
-            StoreOp::BeginSession(user) => {
+            StoreOp::BeginSession { user, .. } => {
                 let undeliverable = self.undeliverable.get(user).map_or(0, Vec::len);
                 let waiting = self.usage(*user).waiting(undeliverable as u64);
-                StoreReply::SessionBegun(SessionBegun { waiting, place: Seq::START })
+                StoreReply::SessionBegun(SessionOutcome::Begun(waiting))
             }
             StoreOp::RecordAnswers { owner, peers } => {
                 self.record_answers(*owner, peers);
@@ -330,7 +330,7 @@ impl MemoryStorage {
         }
         account.user.last_seen = at;
         account.aes_key = aes_key;
-        ReconnectOutcome::Recorded
+        ReconnectOutcome::Recorded(Seq::START)
     }
 
     fn append(

@@ -2,7 +2,7 @@
 
 use rusqlite::Connection;
 use sealpost_core::frame::StoreError;
-use sealpost_core::server::store::{Seq, SessionBegun, StoreOp, StoreOutcome, StoreReply};
+use sealpost_core::server::store::{SessionOutcome, StoreOp, StoreOutcome, StoreReply};
 use sealpost_core::wire::Profile;
 
 use super::correspondents::Correspondents;
@@ -63,10 +63,10 @@ impl Ops<'_> {
                     users.record_reconnect(*user, *at, *horizon, aes_key)?,
                 )
             }
-            StoreOp::BeginSession(user) => {
+            StoreOp::BeginSession { user, .. } => {
                 let usage = mailboxes.usage(*user)?.unwrap_or_default();
                 let waiting = usage.waiting(undeliverable.count(*user)?);
-                StoreReply::SessionBegun(SessionBegun { waiting, place: Seq::START })
+                StoreReply::SessionBegun(SessionOutcome::Begun(waiting))
             }
             StoreOp::RecordAnswers { owner, peers } => {
                 correspondents().record_answers(*owner, peers)?;

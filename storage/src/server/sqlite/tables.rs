@@ -221,7 +221,7 @@ mod tests {
 
     use rusqlite::params;
     use sealpost_core::ids::UserId;
-    use sealpost_core::server::store::{ReconnectOutcome, StoreOp, StoreReply};
+    use sealpost_core::server::store::{ReconnectOutcome, Seq, StoreOp, StoreReply};
 
     use super::*;
     use crate::conformance::{at, phone, public_key, wrapped_key};
@@ -268,7 +268,7 @@ mod tests {
             assert_eq!(ask(record(user, last)), refused);
         }
         for (user, secs) in [(1, -999), (2, 501), (3, -6)] {
-            let recorded = StoreReply::ReconnectRecorded(ReconnectOutcome::Recorded);
+            let recorded = StoreReply::ReconnectRecorded(ReconnectOutcome::Recorded(Seq::START));
             assert_eq!(ask(record(user, secs)), recorded);
         }
         let ahead = StoreOp::RecordClock { clock: at(0), max_step: Duration::from_secs(1) };

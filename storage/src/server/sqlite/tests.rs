@@ -204,7 +204,8 @@ fn transaction_left_open_by_a_fault_does_not_block_the_next_commit() {
     let connection = &sqlite.storage().writer.connection;
     connection.execute_batch("BEGIN; DELETE FROM pending_messages").unwrap();
     let stored = StoreReply::Appended(vec![Appended::Stored]);
-    let replies = sqlite.replies(&[append(2), StoreOp::BeginSession(user(2))]);
+    let replies =
+        sqlite.replies(&[append(2), StoreOp::BeginSession { user: user(2), place: Seq::START }]);
     assert_eq!(replies, [stored, counted(2)]);
     assert!(sqlite.is_sound());
 }
@@ -219,11 +220,19 @@ fn full_disk_fails_the_whole_commit_until_there_is_room() {
     limit(&mut sqlite, 1);
     let packets = vec![message(Profile::Compact, user(1), user(2), 3, 60_000)];
     let large = StoreOp::Append { recipient: user(2), packets, at: at(10) };
-    let outcomes = sqlite.outcomes(&[append(2), large.clone(), StoreOp::BeginSession(user(2))]);
+    let outcomes = sqlite.outcomes(&[
+        append(2),
+        large.clone(),
+        StoreOp::BeginSession { user: user(2), place: Seq::START },
+    ]);
     assert_eq!(outcomes, [const { Err(StoreError::DiskFull) }; 3]);
     limit(&mut sqlite, 1_000_000);
     let stored = StoreReply::Appended(vec![Appended::Stored]);
-    let replies = sqlite.replies(&[append(2), large, StoreOp::BeginSession(user(2))]);
+    let replies = sqlite.replies(&[
+        append(2),
+        large,
+        StoreOp::BeginSession { user: user(2), place: Seq::START },
+    ]);
     assert_eq!(replies, [stored.clone(), stored, counted(3)]);
     assert!(sqlite.is_sound());
 }
@@ -232,8 +241,12 @@ fn full_disk_fails_the_whole_commit_until_there_is_room() {
 fn damaged_row_fails_its_own_request_only() {
     let mut sqlite = with_a_message();
     sqlite.tamper("UPDATE pending_messages SET signature = x'00'");
-    let outcomes =
-        sqlite.outcomes(&[append(2), read(2), append(3), StoreOp::BeginSession(user(2))]);
+    let outcomes = sqlite.outcomes(&[
+        append(2),
+        read(2),
+        append(3),
+        StoreOp::BeginSession { user: user(2), place: Seq::START },
+    ]);
     let stored = Ok(StoreReply::Appended(vec![Appended::Stored]));
     let counted = Ok(counted(3));
     assert_eq!(outcomes, [stored.clone(), Err(StoreError::Corrupt), stored, counted]);
@@ -249,7 +262,12 @@ fn request_that_fails_halfway_is_undone() {
     let numbered = |id| message(Profile::Compact, user(1), user(2), id, 20);
     let packets = vec![numbered(12), numbered(13), numbered(14)];
     let bad = StoreOp::Append { recipient: user(2), packets, at: at(10) };
-    let outcomes = sqlite.outcomes(&[append(2), bad, append(12), StoreOp::BeginSession(user(2))]);
+    let outcomes = sqlite.outcomes(&[
+        append(2),
+        bad,
+        append(12),
+        StoreOp::BeginSession { user: user(2), place: Seq::START },
+    ]);
     let stored = Ok(StoreReply::Appended(vec![Appended::Stored]));
     let counted = Ok(counted(3));
     assert_eq!(outcomes, [stored.clone(), Err(StoreError::Corrupt), stored, counted]);
@@ -296,7 +314,10 @@ fn counters_that_would_fall_below_zero_are_reported_as_damage() {
     let expire = StoreOp::Expire { before: at(100), limit: 10 };
     assert_eq!(sqlite.outcomes(&[expire]), [Err(StoreError::Corrupt)]);
     assert!(sqlite.storage().failure().unwrap().contains("mailbox counter"));
-    assert_eq!(sqlite.replies(&[StoreOp::BeginSession(user(2))]), [counted(1)]);
+    assert_eq!(
+        sqlite.replies(&[StoreOp::BeginSession { user: user(2), place: Seq::START }]),
+        [counted(1)]
+    );
 }
 
 #[test]
@@ -394,8 +415,8 @@ fn deletion_in_pieces_is_the_same_as_at_once() {
         let asked = [
             told(user(1)),
             told(user(3)),
-            StoreOp::BeginSession(user(1)),
-            StoreOp::BeginSession(user(2)),
+            StoreOp::BeginSession { user: user(1), place: Seq::START },
+            StoreOp::BeginSession { user: user(2), place: Seq::START },
         ];
         sqlite.replies(&asked)
     };
@@ -413,7 +434,7 @@ fn full_disk_refuses_accounts_and_lets_users_in_before_it_is_full() {
     };
     let full = StoreReply::Created(CreateOutcome::StoreFull);
     let taken = StoreReply::Created(CreateOutcome::PhoneTaken);
-    let recorded = StoreReply::ReconnectRecorded(ReconnectOutcome::Recorded);
+    let recorded = StoreReply::ReconnectRecorded(ReconnectOutcome::Recorded(Seq::START));
     assert_eq!(sqlite.replies(&[create(3), create(1), reconnect]), [full, taken, recorded]);
     assert_eq!(sqlite.storage().delete_user(phone(1)).unwrap(), Some(user(1)));
     assert_eq!(sqlite.storage().last_user_id().unwrap(), 2, "no id is used up");

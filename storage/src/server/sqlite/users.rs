@@ -4,7 +4,8 @@ use rusqlite::{CachedStatement, Connection, OptionalExtension, params};
 use sealpost_core::ids::{Phone, UserId, UserRef};
 use sealpost_core::keys::{PublicKey, WrappedKey};
 use sealpost_core::server::store::{
-    CreateOutcome, InvitationOutcome, LookupOutcome, PresentedInvitation, ReconnectOutcome, User,
+    CreateOutcome, InvitationOutcome, LookupOutcome, PresentedInvitation, ReconnectOutcome, Seq,
+    User,
 };
 use sealpost_core::time::Timestamp;
 use sealpost_core::wire::Profile;
@@ -154,7 +155,7 @@ impl Users<'_> {
             "UPDATE users SET reconnects = ?2, last_seen = ?3, aes_key = ?4 WHERE user_id = ?1",
         )?
         .execute(params![user_id, dates.encode(), at.unix_secs(), aes_key.0])?;
-        Ok(ReconnectOutcome::Recorded)
+        Ok(ReconnectOutcome::Recorded(Seq::START))
     }
 
     /// Suspends an account, or resumes it.

@@ -18,7 +18,7 @@ impl Model {
     pub(in crate::sim) fn server_stored(&mut self, op: &StoreOp, outcome: &StoreOutcome) {
         if let (
             StoreOp::RecordReconnect { user, at, .. },
-            Ok(StoreReply::ReconnectRecorded(ReconnectOutcome::Recorded)),
+            Ok(StoreReply::ReconnectRecorded(ReconnectOutcome::Recorded(_))),
         ) = (op, outcome)
         {
             self.reconnects.insert(*user, *at);
