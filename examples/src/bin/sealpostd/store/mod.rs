@@ -15,7 +15,7 @@ mod opening;
 mod reading;
 
 use sealpost_core::server::store::{StoreOp, StoreOutcome};
-use sealpost_storage::{Marked, SharedQuota, SqliteStorage, Storage};
+use sealpost_storage::{Marked, SqliteStorage, Storage};
 
 pub(crate) use changing::AccountStore;
 pub(crate) use engine::{Engine, EngineStore};
@@ -39,14 +39,6 @@ impl ServerStore {
         match self {
             Self::Database(store) => store.inner().inner(),
             Self::Engine(store) => &mut **store,
-        }
-    }
-
-    /// The quota, to change it while the store is in use.
-    pub(crate) fn quota(&mut self) -> SharedQuota {
-        match self {
-            Self::Database(store) => store.inner().inner().quota(),
-            Self::Engine(store) => store.quota(),
         }
     }
 }
