@@ -244,7 +244,10 @@ fn second_server_needs_the_key_of_the_first_and_serves_the_same_accounts() {
     let second = ProgramBed::new();
     deployment.configure(&second, TRUST);
     let said = second.sealpostd(&["init"]).failed(1);
-    assert!(said.contains("copy server-key.pem from the data folder of another server"), "{said}");
+    assert!(
+        said.contains("copy server-key.pem into it, from the data folder of another server"),
+        "{said}"
+    );
     assert!(!second.path("data/store").exists() && !second.path("data/server-key.pem").exists());
     let other = ProgramBed::new();
     other.sealpostd(&["init"]).succeeded();
@@ -472,6 +475,31 @@ fn one_more_thread_is_not_confined_with_a_store_in_nats() {
     };
     // A thread has the name of the program until it has given itself its own.
     until("threads have their names", || free() == ["nats", "supervisor"]);
+}
+
+#[test]
+fn loss_of_a_node_is_not_noticed_by_users() {
+    let Some(mut engine) = TestEngine::start_cluster() else { return };
+    let Config { servers, deployment, .. } = engine.deployment();
+    let hosts: Vec<_> = servers.iter().map(|server| server.replace("nats://", "")).collect();
+    let store = format!("nats://{}", hosts.join(","));
+    let (bed, deployment) = (ProgramBed::new(), Deployment { store, name: deployment });
+    deployment.configure(&bed, TRUST);
+    let path = bed.path("data/sealpostd.toml");
+    let text = fs::read_to_string(&path).unwrap().replace("replicas = 1", "replicas = 3");
+    fs::write(&path, text).unwrap();
+    let server = bed.serve(&[]);
+    bed.register_both(&server);
+    for (node, number) in ["1", "2", "3"].into_iter().enumerate() {
+        engine.kill(node);
+        let sent = bed.sealpost("alice", &["send", "--timeout", "50", BOB, number]);
+        assert_eq!(sent.sent(), "stored", "{}", server.log());
+        engine.restart(node);
+        let health = || bed.sealpostd(&["health"]);
+        until("the server is ready", || health().status.success());
+    }
+    bed.sealpost("bob", &["listen", "--seconds", "3"]).succeeded();
+    assert_eq!(numbers_from_alice(&bed), [1, 2, 3]);
 }
 
 #[test]

@@ -69,10 +69,16 @@ impl Engine {
         &self.0.deployment
     }
 
-    /// Opens the deployment for a command, which must exist.
-    pub(crate) fn open_existing(mut self) -> Result<EngineStore, Failure> {
+    /// The same deployment, which must exist: one that is missing was lost.
+    #[must_use]
+    pub(crate) fn existing(mut self) -> Self {
         self.0.missing = Missing::Refuse;
-        Ok(JetStreamStorage::open(&self.0, None, Quota::default())?)
+        self
+    }
+
+    /// Opens the deployment for a command.
+    pub(crate) fn open_existing(self) -> Result<EngineStore, Failure> {
+        Ok(JetStreamStorage::open(&self.existing().0, None, Quota::default())?)
     }
 
     /// Opens the deployment for a command that changes nothing.
@@ -80,21 +86,18 @@ impl Engine {
         Ok(EngineReader::over(JetStreamInspector::open(&self.0)?))
     }
 
-    /// Opens the deployment for a server, and creates it unless it `is_used`. Waits for an engine
+    /// Opens the deployment for a server, and creates it unless it must exist. Waits for an engine
     /// that is being started, and says so in the log.
     pub(crate) fn open(
-        mut self,
-        is_used: bool,
+        &self,
         profile: Option<Profile>,
         quota: Quota,
     ) -> Result<EngineStore, Failure> {
-        self.0.missing = if is_used { Missing::Refuse } else { Missing::Create };
-        let began = Instant::now();
+        let mut waiting = Waiting::default();
         loop {
             match JetStreamStorage::open(&self.0, profile, quota) {
-                Err(error) if error.may_pass() && began.elapsed() < PATIENCE => {
-                    let servers = self.0.servers.join(", ");
-                    tracing::info!("waiting for NATS at {servers}: {error}");
+                Err(error) if error.may_pass() && waiting.goes_on() => {
+                    waiting.log(&self.0.servers, error.to_string());
                     thread::sleep(PAUSE);
                 }
                 Err(error @ OpenJetStreamError::NoDeployment(_)) => {
@@ -105,6 +108,31 @@ impl Engine {
                 }
                 opened => return Ok(opened?),
             }
+        }
+    }
+}
+
+/// A start that waits for the engine.
+#[derive(Debug, Default)]
+struct Waiting {
+    since: Option<Instant>,
+    /// What was logged last, and when.
+    logged: Option<(String, Instant)>,
+}
+
+impl Waiting {
+    fn goes_on(&mut self) -> bool {
+        self.since.get_or_insert_with(Instant::now).elapsed() < PATIENCE
+    }
+
+    /// Logs why the engine can't be used yet: each new reason, and now and then that it is the same.
+    fn log(&mut self, servers: &[String], reason: String) {
+        let is_known = |(logged, at): &(String, Instant)| {
+            *logged == reason && at.elapsed() < SAME_REASON_EVERY
+        };
+        if !self.logged.as_ref().is_some_and(is_known) {
+            tracing::info!("waiting for NATS at {}: {reason}", servers.join(", "));
+            self.logged = Some((reason, Instant::now()));
         }
     }
 }
@@ -135,7 +163,7 @@ pub(super) fn refuse_new_key(store: &EngineStore) -> Result<(), Failure> {
         None => Ok(()),
         Some(keys) => Err(Failure::new(format_args!(
             "the servers of this deployment have the key sha256:{}, and this data folder has none: \
-             copy server-key.pem from the data folder of another server into it",
+             copy server-key.pem into it, from the data folder of another server or from a backup",
             keys.first
         ))),
     }
@@ -174,8 +202,8 @@ pub(super) fn admit(store: &EngineStore, keys: &PublicKeys) -> Result<(), Failur
 }
 
 /// Logs when the connection is lost and when it is there again. The client connects again by itself.
-pub(super) fn watch(reader: EngineReader) -> Result<(), Failure> {
-    let mut lost_at = None;
+pub(super) fn watch(reader: &EngineReader) -> Result<(), Failure> {
+    let (reader, mut lost_at) = (reader.clone(), None);
     let look = move || loop {
         thread::sleep(PAUSE);
         let is_connected = reader.link().is_connected;
@@ -298,7 +326,9 @@ impl AccountStore for JetStreamStorage {
 
 /// How long a start waits for the engine. systemd gives a service 90 s to start.
 const PATIENCE: Duration = Duration::from_mins(1);
-/// Pause between two looks at the connection.
+/// How often a start that waits says so, while the reason is the same.
+const SAME_REASON_EVERY: Duration = Duration::from_secs(10);
+/// Pause between two attempts, or looks at the connection.
 const PAUSE: Duration = Duration::from_secs(1);
 /// Mailboxes that a census keeps: as many as `top` shows.
 const LARGEST: usize = 10;

@@ -20,7 +20,7 @@ use sealpost_core::ids::Ticket;
 use sealpost_core::server::Servers;
 use sealpost_core::server::store::{Elsewhere, StoreOp, StoreOutcome};
 use sealpost_programs::Failure;
-use sealpost_storage::{Marked, Report, SharedQuota, SqliteStorage, Storage};
+use sealpost_storage::{Marked, Report, SqliteStorage, Storage};
 
 pub(crate) use changing::AccountStore;
 pub(crate) use engine::{Engine, EngineStore};
@@ -63,14 +63,6 @@ impl ServerStore {
         match self {
             Self::Database(_) => Ok(()),
             Self::Engine(store) => Ok(store.listen(listener)?),
-        }
-    }
-
-    /// The quota, to change it while the store is in use.
-    pub(crate) fn quota(&mut self) -> SharedQuota {
-        match self {
-            Self::Database(store) => store.inner().inner().quota(),
-            Self::Engine(store) => store.quota(),
         }
     }
 }

@@ -59,12 +59,11 @@ impl Engine {
         match self.0 {}
     }
 
-    pub(crate) const fn open(
-        self,
-        _: bool,
-        _: Option<Profile>,
-        _: Quota,
-    ) -> Result<EngineStore, Failure> {
+    pub(crate) const fn existing(self) -> Self {
+        match self.0 {}
+    }
+
+    pub(crate) const fn open(&self, _: Option<Profile>, _: Quota) -> Result<EngineStore, Failure> {
         match self.0 {}
     }
 }
@@ -77,7 +76,7 @@ pub(super) const fn admit(store: &EngineStore, _: &PublicKeys) -> Result<(), Fai
     match store.0 {}
 }
 
-pub(super) fn watch(reader: EngineReader) -> Result<(), Failure> {
+pub(super) const fn watch(reader: &EngineReader) -> Result<(), Failure> {
     match reader.0 {}
 }
 

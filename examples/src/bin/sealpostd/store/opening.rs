@@ -30,20 +30,17 @@ pub(crate) fn open(
     config: &Config,
     provider: &dyn Provider,
 ) -> Result<Opened, Failure> {
-    let (mut store, reading, profile, keys) = match Engine::of(config)? {
-        None => open_database(data, config, provider)?,
-        Some(engine) => open_deployment(data, config, provider, engine)?,
-    };
-    Ok(Opened { quota: store.quota(), store, reading, profile, keys })
+    match Engine::of(config)? {
+        None => open_database(data, config, provider),
+        Some(engine) => open_deployment(data, config, provider, engine),
+    }
 }
-
-type Parts = (ServerStore, ReadAccess, Profile, Keys);
 
 fn open_database(
     data: &DataFolder,
     config: &Config,
     provider: &dyn Provider,
-) -> Result<Parts, Failure> {
+) -> Result<Opened, Failure> {
     if let Some(deployment) = data.deployment()? {
         return Err(Failure::new(format_args!(
             "the server of {} keeps its accounts in NATS, in the deployment \"{deployment}\", and no \
@@ -56,9 +53,11 @@ fn open_database(
     let newest = store.newest_time()?;
     retire_key_when_due(data, config, newest)?;
     let keys = data.keys(provider, || data.refuse_new_key())?;
+    let quota = store.quota();
     let store = Ballasted::new(data.marked(store)?, data.ballast(), wanted.disk_reserve_bytes);
-    let reading = ReadAccess::Database(data.clone());
-    Ok((ServerStore::Database(Box::new(store)), reading, profile, keys))
+    let (store, reading) =
+        (ServerStore::Database(Box::new(store)), ReadAccess::Database(data.clone()));
+    Ok(Opened { store, reading, quota, profile, keys })
 }
 
 fn open_deployment(
@@ -66,10 +65,9 @@ fn open_deployment(
     config: &Config,
     provider: &dyn Provider,
     engine: Engine,
-) -> Result<Parts, Failure> {
+) -> Result<Opened, Failure> {
     let deployment = engine.deployment().to_owned();
-    let remembered = data.deployment()?;
-    match &remembered {
+    let engine = match data.deployment()? {
         None if data.has_database()? => {
             return Err(Failure::new(format_args!(
                 "the server of {} keeps its accounts in a database there, and they are not moved to \
@@ -77,25 +75,25 @@ fn open_deployment(
                 data.path().display()
             )));
         }
-        Some(other) if *other != deployment => {
+        None => engine,
+        Some(own) if own == deployment => engine.existing(),
+        Some(other) => {
             return Err(Failure::new(format_args!(
                 "the server of {} belongs to the deployment \"{other}\", and not to \"{deployment}\": \
                  set nats.deployment (--deployment), or use another data folder",
                 data.path().display()
             )));
         }
-        None | Some(_) => {}
-    }
-    let requested = config.profile.map(ProfileName::profile);
-    let store = engine.open(remembered.is_some(), requested, config.quota())?;
+    };
+    let store = engine.open(config.profile.map(ProfileName::profile), config.quota())?;
     retire_key_when_due(data, config, store.newest_time()?)?;
     let keys = data.keys(provider, || engine::refuse_new_key(&store))?;
     engine::admit(&store, &keys.public())?;
     // Last: a folder that was refused can be used for something else.
     data.remember_deployment(&deployment)?;
-    let reading = Box::new(EngineReader::new(&store));
-    let profile = store.profile();
-    Ok((ServerStore::Engine(Box::new(store)), ReadAccess::Engine(reading), profile, keys))
+    let (quota, profile) = (store.quota(), store.profile());
+    let reading = ReadAccess::Engine(Box::new(EngineReader::new(&store)));
+    Ok(Opened { store: ServerStore::Engine(Box::new(store)), reading, quota, profile, keys })
 }
 
 fn retire_key_when_due(

@@ -58,10 +58,10 @@ impl ReadAccess {
     }
 
     /// Watches the connection to the engine, if there is one, on a thread of its own.
-    pub(crate) fn watch(self) -> Result<(), Failure> {
+    pub(crate) fn watch(&self) -> Result<(), Failure> {
         match self {
             Self::Database(_) => Ok(()),
-            Self::Engine(reader) => engine::watch(*reader),
+            Self::Engine(reader) => engine::watch(reader),
         }
     }
 }
