@@ -13,6 +13,7 @@ mod test_engine;
 use std::fs;
 use std::io::{Read, Write};
 use std::net::TcpStream;
+use std::os::unix::fs::PermissionsExt;
 
 use certificates::TestAuthority;
 use sealpost_storage::server::jetstream::{Config, Syncing};
@@ -50,7 +51,6 @@ impl Deployment {
             "store = \"{store}\"\n[nats]\ndeployment = \"{name}\"\nreplicas = 1\nshards = 2\n{more}"
         );
         fs::create_dir_all(bed.path("data")).unwrap();
-        use std::os::unix::fs::PermissionsExt;
         fs::set_permissions(bed.path("data"), fs::Permissions::from_mode(0o700)).unwrap();
         fs::write(bed.path("data/sealpostd.toml"), text).unwrap();
     }

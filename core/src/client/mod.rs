@@ -136,7 +136,7 @@ impl Client {
             contacts: Contacts::new(contacts, former, limits.contacts),
             goal: Goal::Offline,
             link: Link::new(),
-            redial: Redial::new(config.endpoints, limits, &mut entropy),
+            redial: Redial::new(config.endpoints, limits, config.public_key.fingerprint()),
             token_checks: TokenChecks::new(),
             drafts: Drafts::new(drafts),
             sealing: SealingQueue::new(last_message),

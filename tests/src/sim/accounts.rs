@@ -3,7 +3,6 @@
 
 use std::collections::BTreeSet;
 
-use sealpost_core::frame::{Event, Input};
 use sealpost_core::ids::{MessageId, UserRef};
 use sealpost_core::server::store::{StoreOp, StoreReply};
 use sealpost_core::wire::{ItemId, ItemKind};
@@ -23,7 +22,7 @@ impl World {
             self.fault("operator: account of a client deleted");
             self.accounts_to_lose.insert(client);
             self.server_restart_delay = self.env.dice.between(1_000, 500_000);
-            self.input_server(Input::Event(Event::Shutdown));
+            self.stop_all_servers();
         }
     }
 
@@ -32,7 +31,7 @@ impl World {
         let lost = std::mem::take(&mut self.accounts_to_lose);
         if !lost.is_empty() {
             for client in lost {
-                self.server.host.disk.engine.delete_user(model::phone(client));
+                self.store.change().delete_user(model::phone(client));
             }
             self.read_accounts();
         }
@@ -40,7 +39,7 @@ impl World {
 
     /// Copies the server's store.
     pub(super) fn back_up_server(&mut self) {
-        self.server_backup = Some(self.server.host.disk.engine.clone());
+        self.server_backup = Some(self.store.read().clone());
     }
 
     /// Replaces the server's store by the copy, if there is one, and starts the server again. User ids
@@ -48,24 +47,29 @@ impl World {
     pub(super) fn restore_server(&mut self, down_ms: u64) {
         let Some(backup) = self.server_backup.clone() else { return };
         self.fault("server: store restored from a backup");
-        if self.server.machine.is_some() {
-            self.crash(ProcessId::Server, LastWrite::Kept);
+        for index in 0..self.servers.len() {
+            if self.servers[index].machine.is_some() {
+                self.crash(ProcessId::Server(index), LastWrite::Kept);
+            }
         }
-        let newer = std::mem::replace(&mut self.server.host.disk.engine, backup);
-        self.server.host.disk.engine.skip_user_ids_of(&newer);
+        let newer = std::mem::replace(&mut *self.store.change(), backup);
+        self.store.change().skip_user_ids_of(&newer);
         if let Some(invitations) = &mut self.invitations {
-            invitations.restored(&self.server.host.disk.engine.invitations());
+            invitations.restored(&self.store.read().invitations());
         }
         self.read_accounts();
-        self.env.queue.schedule_after(down_ms * 1_000, SimEvent::Start(ProcessId::Server));
+        for index in 0..self.servers.len() {
+            let start = SimEvent::Start(ProcessId::Server(index));
+            self.env.queue.schedule_after(down_ms * 1_000, start);
+        }
     }
 
     /// Compares what is known of the server's accounts and of stored messages with its store.
     fn read_accounts(&mut self) {
-        let store = &mut self.server.host.disk.engine;
         for client in 0..self.clients.len() {
             let mut found = Vec::new();
-            store.commit(&[StoreOp::FindUser(UserRef::Phone(model::phone(client)))], &mut found);
+            let find = StoreOp::FindUser(UserRef::Phone(model::phone(client)));
+            self.store.commit(&[find], &mut found);
             let user = match found.pop() {
                 Some(Ok(StoreReply::Found(user))) => user.map(|user| user.id),
                 _ => None,
@@ -73,6 +77,7 @@ impl World {
             self.apps[client].user = user;
             self.model.account_is(client, user);
         }
+        let store = self.store.read();
         let items = store.packets().filter_map(|(_, packet)| ItemId::of(packet));
         let messages = items.filter(|item| item.kind == ItemKind::Message);
         let stored: BTreeSet<_> = messages.map(|item| (item.origin, MessageId(item.id))).collect();

@@ -8,11 +8,11 @@ use sealpost_core::server::limits::Limits;
 use sealpost_core::server::store::{Appended, LookupOutcome, StoreOp, StoreOutcome, StoreReply};
 use sealpost_core::time::Mono;
 use sealpost_core::wire::{ItemId, ItemKind, Packet};
-use sealpost_storage::MemoryStorage;
 
 use super::bounds::LARGEST_MESSAGE;
 use super::disk::Done;
 use super::disk_limits::Mailboxes;
+use super::server_store::ServerStore;
 use super::settings::Settings;
 use super::trust::Verdict;
 use super::world::World;
@@ -102,7 +102,7 @@ impl Allowances {
     /// Notes what a commit of the server's store means for its users' allowances.
     pub(super) fn note(
         &mut self,
-        done: &[Done<MemoryStorage>],
+        done: &[Done<ServerStore>],
         settings: &Settings,
         now: Mono,
         day: i64,

@@ -115,8 +115,10 @@ impl World {
     }
 
     /// Checks that a session did not begin on the connection of somebody who has no right to one.
-    pub(super) fn check_session(&mut self, conn: ConnId) {
-        let Some((_, _, link)) = self.env.network.find(ProcessId::Server, conn) else { return };
+    pub(super) fn check_session(&mut self, server: usize, conn: ConnId) {
+        let Some((_, _, link)) = self.env.network.find(ProcessId::Server(server), conn) else {
+            return;
+        };
         if let ProcessId::Scripted(index @ 1..) = link.dialler
             && self.attackers.strangers[index - 1].admission == Admission::Never
         {
@@ -125,7 +127,7 @@ impl World {
     }
 
     pub(super) fn server_time(&self) -> Timestamp {
-        self.server.host.now(self.env.queue.now()).wall
+        self.servers[0].host.now(self.env.queue.now()).wall
     }
 
     /// One of the last captured packets with this op code.
@@ -300,7 +302,8 @@ impl World {
         };
         let parts = vec![Part::Clear(receipt.emit().into())];
         let draft = Draft { profile, header, parts, signer: Some(OwnKey::First) };
-        let Outcome::Emitted(Ok(forged)) = self.server.host.crypto.run(Job::Emit(Box::new(draft)))
+        let Outcome::Emitted(Ok(forged)) =
+            self.servers[0].host.crypto.run(Job::Emit(Box::new(draft)))
         else {
             return;
         };

@@ -24,7 +24,9 @@ impl Bounds {
         let (server, client) = (settings.server_limits(), settings.client_limits());
         let (hop, job) = (settings.latency.1, settings.job);
         // An operation waits for the transaction in progress before its own begins.
-        let server_store = 2 * (settings.commit + settings.outcome + 1);
+        // What servers share is stored and read again before it is sent.
+        let steps = if settings.servers > 1 { 2 } else { 1 };
+        let server_store = 2 * steps * (settings.commit + settings.outcome + 1);
         let client_store = 2 * (settings.client_commit + 1);
         let people = settings.clients + settings.greedy;
         let lookup_rounds = people.div_ceil(client.lookups_at_once) as u64;
@@ -60,6 +62,8 @@ fn is_roomy(settings: &Settings) -> bool {
             otps: environment.otps,
             rates: environment.rates,
             packet_burst: environment.packet_burst,
+            servers: environment.servers,
+            look_again_ms: environment.look_again_ms,
             // Who reaches these is refused, not slowed down.
             greedy: environment.greedy,
             quota_bytes: environment.quota_bytes,

@@ -154,13 +154,17 @@ impl World {
     pub(super) fn request_deletion(&mut self, client: usize) {
         self.accounts_to_delete.insert(client);
         self.server_restart_delay = self.env.dice.between(1_000, 500_000);
-        if client.is_multiple_of(2) && self.server.machine.is_some() {
+        if self.is_shared() {
+            for user in self.delete_accounts() {
+                self.tell_account_changed(user, AccountChange::Deleted);
+            }
+        } else if client.is_multiple_of(2) && self.servers[0].machine.is_some() {
             for user in self.delete_accounts() {
                 let command = server::Command::EndSession { user, why: AccountChange::Deleted };
-                self.input_server(Input::Event(Event::Command(command)));
+                self.input_server(0, Input::Event(Event::Command(command)));
             }
         } else {
-            self.input_server(Input::Event(Event::Shutdown));
+            self.stop_all_servers();
         }
     }
 
@@ -170,14 +174,13 @@ impl World {
         let mut deleted = Vec::new();
         for client in std::mem::take(&mut self.accounts_to_delete) {
             let phone = model::phone(client);
-            let store = &mut self.server.host.disk.engine;
             let mut found = Vec::new();
-            store.commit(&[StoreOp::FindUser(UserRef::Phone(phone))], &mut found);
+            self.store.commit(&[StoreOp::FindUser(UserRef::Phone(phone))], &mut found);
             let Some(Ok(StoreReply::Found(Some(user)))) = found.pop() else { continue };
             if user.public_key == *self.clients[client].host.crypto.public_key() {
                 continue;
             }
-            deleted.extend(store.delete_user(phone));
+            deleted.extend(self.store.change().delete_user(phone));
             self.apps[client].user = None;
             self.model.account_deleted(client);
             self.fault("operator: account deleted");

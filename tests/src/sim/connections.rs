@@ -15,17 +15,18 @@ impl World {
         if link.up.broken {
             return;
         }
-        let (who, dialler) = (link.who(end), link.dialler);
+        let who = link.who(end);
+        let peer = Environment::address(link.who(end.other()));
         match end {
             End::Server => link.server.open = true,
             End::Client if !link.client.open => return,
             End::Client => {}
         }
         let conn = link.socket(end).conn;
-        let peer =
-            Environment::address(if end == End::Server { dialler } else { ProcessId::Server });
         match who {
-            ProcessId::Server => self.input_server(Input::Event(Event::Opened { conn, peer })),
+            ProcessId::Server(index) => {
+                self.input_server(index, Input::Event(Event::Opened { conn, peer }));
+            }
             ProcessId::Client(index) => {
                 self.input_client(index, Input::Event(Event::Opened { conn, peer }));
             }
@@ -72,7 +73,7 @@ impl World {
 
     fn hand_over(&mut self, who: ProcessId, conn: ConnId, data: &[u8]) {
         match who {
-            ProcessId::Server => self.input_server(Input::Bytes { conn, data }),
+            ProcessId::Server(index) => self.input_server(index, Input::Bytes { conn, data }),
             ProcessId::Client(index) => self.input_client(index, Input::Bytes { conn, data }),
             ProcessId::Scripted(index) => self.scripted_receives(index, data),
             ProcessId::Greedy(index) => self.greedy_receives(index, conn, data),
@@ -93,7 +94,9 @@ impl World {
         let now = self.env.queue.now();
         self.env.trace.note(now, &[8, id.0], || format!("{who} loses {}", conn.0));
         match who {
-            ProcessId::Server => self.input_server(Input::Event(Event::Closed { conn })),
+            ProcessId::Server(index) => {
+                self.input_server(index, Input::Event(Event::Closed { conn }));
+            }
             ProcessId::Client(index) => {
                 self.input_client(index, Input::Event(Event::Closed { conn }));
             }
@@ -111,14 +114,16 @@ impl World {
             return;
         }
         if congested {
-            let server = who == ProcessId::Server;
+            let server = who.is_server();
             self.env.tally.state(if server { "recipient congested" } else { "client congested" });
         }
         match who {
-            ProcessId::Server if congested => {
-                self.input_server(Input::Event(Event::Congested { conn }));
+            ProcessId::Server(index) if congested => {
+                self.input_server(index, Input::Event(Event::Congested { conn }));
             }
-            ProcessId::Server => self.input_server(Input::Event(Event::Writable { conn })),
+            ProcessId::Server(index) => {
+                self.input_server(index, Input::Event(Event::Writable { conn }));
+            }
             ProcessId::Client(index) if congested => {
                 self.input_client(index, Input::Event(Event::Congested { conn }));
             }

@@ -76,6 +76,21 @@ impl<R, S: Storage<Outcome = Result<R, StoreError>>> Disk<S> {
         tickets.into_iter().zip(ops).zip(outcomes).map(|((t, op), out)| (t, op, out)).collect()
     }
 
+    /// Operations of the transaction in progress.
+    pub(super) fn in_progress(&self) -> &[(Ticket, S::Op)] {
+        &self.in_progress
+    }
+
+    /// The transaction in progress has ended elsewhere.
+    pub(super) fn finish(&mut self) {
+        self.in_progress.clear();
+    }
+
+    /// The error that the disk reports now.
+    pub(super) fn error(&self, now: Mono) -> Option<StoreError> {
+        self.failing.filter(|(_, until)| *until > now).map(|(fault, _)| fault.error())
+    }
+
     /// Makes every transaction fail until a time.
     pub(super) const fn fail_until(&mut self, fault: DiskFault, until: Mono) {
         self.failing = Some((fault, until));

@@ -10,6 +10,7 @@ use sealpost_core::wire::{ItemId, ItemKind, Packet};
 use sealpost_storage::{MemoryStorage, Quota, Shares};
 
 use super::disk::Done;
+use super::server_store::ServerStore;
 use super::trust::Verdict;
 use super::world::World;
 
@@ -31,11 +32,11 @@ struct Amount {
 
 impl World {
     /// Checks the contents of the server's store after a commit.
-    pub(super) fn check_disk(&mut self, done: &[Done<MemoryStorage>]) {
+    pub(super) fn check_disk(&mut self, server: usize, done: &[Done<ServerStore>]) {
         let now = self.env.queue.now();
-        let day = self.server.host.now(now).wall.days_since_1970();
+        let day = self.servers[server].host.now(now).wall.days_since_1970();
         let mailboxes =
-            has_changed_mailboxes(done).then(|| Mailboxes::in_store(&self.server.host.disk.engine));
+            has_changed_mailboxes(done).then(|| Mailboxes::in_store(&self.store.read()));
         let quota = self.env.settings.quota();
         let mut verdict = self.allowances.note(done, &self.env.settings, now, day);
         if let Some(mailboxes) = mailboxes {
@@ -49,7 +50,7 @@ impl World {
     }
 }
 
-fn has_changed_mailboxes(done: &[Done<MemoryStorage>]) -> bool {
+fn has_changed_mailboxes(done: &[Done<ServerStore>]) -> bool {
     done.iter().any(|(_, op, outcome)| outcome.is_ok() && (appends(op) || removes(op)))
 }
 
@@ -116,7 +117,7 @@ impl Mailboxes {
     fn check_refusals(
         &self,
         quota: &Quota,
-        done: &[Done<MemoryStorage>],
+        done: &[Done<ServerStore>],
         answered: &BTreeSet<(UserId, UserId)>,
     ) -> Verdict {
         if done.iter().any(|(_, op, _)| removes(op)) {

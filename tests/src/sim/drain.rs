@@ -5,6 +5,7 @@ use sealpost_storage::client::ClientStorage;
 
 use super::application::Goal;
 use super::event::SimEvent;
+use super::node::Node;
 use super::process::ProcessId;
 use super::step::End;
 use super::world::World;
@@ -15,7 +16,8 @@ impl World {
         self.run_until(Mono(self.env.settings.end_ms * 1_000));
         // A packet dated by a fast clock waits until the server's clock has caught up with it.
         let skews = self.clients.iter().map(|node| node.host.skew);
-        let ahead = skews.chain([self.server.host.skew]).max().unwrap_or(0);
+        let servers = self.servers.iter().map(|node| node.host.skew);
+        let ahead = skews.chain(servers).max().unwrap_or(0);
         let ahead = u64::try_from(ahead).unwrap_or(0) * 2_000_000;
         self.stop_faults();
         self.come_to_rest(ahead);
@@ -64,13 +66,25 @@ impl World {
         let verdict = self.model.at_rest();
         self.check(verdict);
         self.check_applications();
+        self.let_reads_end();
         self.check_nothing_held();
         self.check_invitations();
         // Greedy users are gone, with what is stored for them.
-        let packets = self.server.host.disk.engine.packets();
-        let stored = packets.filter(|(owner, _)| !self.env.fairness.is_greedy(*owner)).count();
+        let store = self.store.read();
+        let stored =
+            store.packets().filter(|(owner, _)| !self.env.fairness.is_greedy(*owner)).count();
         if stored > 0 && !self.env.capture {
             self.env.violate(|| format!("{stored} items are still stored at rest"));
+        }
+    }
+
+    /// Waits until no server is reading a mailbox again.
+    fn let_reads_end(&mut self) {
+        for _ in 0..1_000 {
+            if !self.is_shared() || !self.servers.iter().any(Node::is_storing) {
+                return;
+            }
+            self.run_until(Mono(self.env.queue.now().0 + 1_000));
         }
     }
 
@@ -79,11 +93,16 @@ impl World {
         let now = self.env.queue.now();
         self.env.trace.note(now, &[13], || "faults stop".to_owned());
         self.env.timeliness.disturb_all(now);
-        self.server.host.disk.mend();
-        self.server.host.skew = 0;
+        self.engine.mend();
+        for server in &mut self.servers {
+            server.host.disk.mend();
+            server.host.skew = 0;
+        }
         self.attackers.retire();
-        if self.server.machine.is_none() {
-            self.start(ProcessId::Server);
+        for index in 0..self.servers.len() {
+            if self.servers[index].machine.is_none() {
+                self.start(ProcessId::Server(index));
+            }
         }
         for (id, link) in &mut self.env.network.links {
             if link.up.broken || self.tampered {

@@ -32,8 +32,8 @@ pub(super) struct Environment {
     pub(super) timeliness: Timeliness,
     pub(super) fairness: Fairness,
     pub(super) settings: Settings,
-    /// Whether the server's process is running.
-    pub(super) server_up: bool,
+    /// For each server, whether its process is running.
+    pub(super) servers_up: Vec<bool>,
     /// For each client, the time until which it cannot reach the server.
     pub(super) unreachable: Vec<Mono>,
     /// Last packets of clients on the wire, for attackers.
@@ -56,7 +56,7 @@ impl Environment {
 
     pub(super) fn schedule_commit(&mut self, who: ProcessId, incarnation: u32) {
         let most = match who {
-            ProcessId::Server => self.settings.commit,
+            ProcessId::Server(_) => self.settings.commit,
             ProcessId::Client(_) | ProcessId::Scripted(_) | ProcessId::Greedy(_) => {
                 self.settings.client_commit
             }
@@ -67,7 +67,7 @@ impl Environment {
 
     pub(super) const fn outcome_delay(&self, who: ProcessId) -> u64 {
         match who {
-            ProcessId::Server => self.settings.outcome,
+            ProcessId::Server(_) => self.settings.outcome,
             ProcessId::Client(_) | ProcessId::Scripted(_) | ProcessId::Greedy(_) => 0,
         }
     }
@@ -75,7 +75,7 @@ impl Environment {
     /// Address of a process.
     pub(super) fn address(who: ProcessId) -> IpAddr {
         let [high, low] = match who {
-            ProcessId::Server => [0, 1],
+            ProcessId::Server(index) => [0, 1 + u8::try_from(index).unwrap_or(u8::MAX)],
             ProcessId::Client(index) => [1, u8::try_from(index).unwrap_or(u8::MAX)],
             ProcessId::Scripted(index) => [2, u8::try_from(index).unwrap_or(u8::MAX)],
             ProcessId::Greedy(index) => [3, u8::try_from(index).unwrap_or(u8::MAX)],
@@ -88,20 +88,21 @@ impl Environment {
         self.dice.between(least, most)
     }
 
-    /// Dials a connection to the server.
+    /// Dials a connection to one of the servers.
     pub(super) fn dial(&mut self, who: ProcessId, conn: ConnId) {
         let now = self.queue.now();
         self.trace.note(now, &[1, conn.0], || format!("{who} dials {}", conn.0));
         let there = self.latency();
         let back = self.latency();
-        let id = self.network.add(who, conn);
+        let at = self.choose_server();
+        let id = self.network.add(who, conn, at);
         let Some(link) = self.network.links.get_mut(&id) else { return };
         link.client.open = true;
         let reachable = match who {
             ProcessId::Client(index) => self.unreachable[index] <= now,
-            ProcessId::Server | ProcessId::Scripted(_) | ProcessId::Greedy(_) => true,
+            ProcessId::Server(_) | ProcessId::Scripted(_) | ProcessId::Greedy(_) => true,
         };
-        if !self.server_up || !reachable {
+        if !self.servers_up[at] || !reachable {
             return self.queue.schedule_after(there + back, SimEvent::Lost(id, End::Client));
         }
         link.up.last_due = Mono(now.0 + there);
@@ -110,11 +111,17 @@ impl Environment {
         self.queue.schedule_after(there + back, SimEvent::Opened(id, End::Client));
     }
 
+    /// Index of any of the servers. Nothing is drawn if there is but one.
+    pub(super) fn choose_server(&mut self) -> usize {
+        let servers = self.servers_up.len();
+        if servers > 1 { self.dice.index(servers) } else { 0 }
+    }
+
     /// Sends a packet of a machine.
     pub(super) fn send(&mut self, who: ProcessId, conn: ConnId, bytes: Bytes) {
         self.tally.packets += 1;
         self.trace.bytes(&bytes);
-        if who != ProcessId::Server && memchr::memmem::find(&bytes, MARK.as_bytes()).is_some() {
+        if !who.is_server() && memchr::memmem::find(&bytes, MARK.as_bytes()).is_some() {
             self.violate(|| format!("{who} sends a packet that contains a plaintext"));
         }
         let now = self.queue.now();
@@ -194,7 +201,7 @@ impl Environment {
         let now = self.queue.now();
         self.trace.note(now, &[3, conn.0], || format!("{who}: {flow:?} {}", conn.0));
         if flow == Flow::Pause {
-            self.tally.state(if who == ProcessId::Server {
+            self.tally.state(if who.is_server() {
                 "server pauses reading"
             } else {
                 "client pauses reading"

@@ -1,6 +1,7 @@
 //! Episodes: steps that belong together, with the messages around them.
 
 use super::dice::Dice;
+use super::engine::EngineFault;
 use super::fault_family::{FaultFamily, fault, lost_directory};
 use super::settings::Settings;
 use super::step::{End, KeyStep, Misbehaviour, Step, StepKind};
@@ -176,4 +177,60 @@ pub(super) fn rare_commands(
             _ => {}
         }
     }
+}
+
+/// Makes it a world of several servers: their engine fails, and people move from one to another while
+/// they write. Extends the plan, so that much of this is over before its end.
+pub(super) fn several_servers(
+    dice: &mut Dice<'_>,
+    servers: usize,
+    settings: &mut Settings,
+    steps: &mut Vec<Step>,
+) {
+    settings.servers = servers;
+    settings.look_again_ms = dice.pick(&[1_000, 10_000, 60_000]);
+    for _ in 0..dice.below(5) {
+        let fault = dice.pick(&[
+            EngineFault::LeaderChange,
+            EngineFault::LeaderChange,
+            EngineFault::Down,
+            EngineFault::Partition,
+            EngineFault::LostAnswers,
+            EngineFault::LostHints,
+            EngineFault::LateHints,
+            EngineFault::StalePages,
+        ]);
+        let ms = match fault {
+            EngineFault::LeaderChange => dice.between(4_000, 7_400),
+            _ => dice.pick(&[300, 3_000, 12_000, 40_000]),
+        };
+        let at_ms = dice.below(settings.end_ms);
+        steps.push(Step { at_ms, kind: StepKind::Engine { fault, ms } });
+    }
+    for _ in 0..dice.below(8) {
+        let client = dice.index(settings.clients);
+        let other = (client + 1 + dice.index(settings.clients - 1)) % settings.clients;
+        let at_ms = dice.below(settings.end_ms);
+        let mut add = |after_ms, kind| steps.push(Step { at_ms: at_ms + after_ms, kind });
+        let send = |from, to, count| StepKind::Send { from, to, count, size: 30 };
+        if dice.chance(500) {
+            let fault = dice.pick(&[
+                EngineFault::LostHints,
+                EngineFault::LateHints,
+                EngineFault::StalePages,
+            ]);
+            add(0, StepKind::Engine { fault, ms: dice.pick(&[2_000, 12_000]) });
+        }
+        add(0, send(client, other, u32::try_from(dice.between(1, 4)).unwrap_or(1)));
+        let moves = match dice.below(3) {
+            0 => StepKind::Cut { client },
+            _ => StepKind::HalfOpen { client, unaware: End::Server },
+        };
+        add(dice.pick(&[1, 20, 200, 1_000]), moves);
+        add(dice.pick(&[10, 500, 1_500]), send(client, other, 2));
+        if dice.chance(500) {
+            add(dice.pick(&[10, 500, 1_500]), send(other, client, 2));
+        }
+    }
+    settings.end_ms += dice.pick(&[1_000, 10_000, 30_000]);
 }

@@ -3,8 +3,11 @@
 use bytes::Bytes;
 use sealpost_core::client::Command;
 use sealpost_core::ids::{Phone, Ticket};
+use sealpost_core::server::store::Elsewhere;
 use sealpost_core::server::{DeliveryId, DeliveryOutcome};
 
+use super::batches::{LateOp, OpStep};
+use super::engine::ServerName;
 use super::network::LinkId;
 use super::process::ProcessId;
 use super::step::End;
@@ -25,10 +28,18 @@ pub(super) enum SimEvent {
     Lost(LinkId, End),
     /// An end learns that its queue is too long, or empty again.
     Pressure(LinkId, End),
+    /// An operation goes on in the engine that several servers share.
+    Operation(ServerName, usize, OpStep),
+    /// An operation takes effect that its server has given up.
+    LateOperation(Box<LateOp>),
+    /// A server hears what another one has done.
+    Hint(ServerName, Elsewhere),
+    /// A server reaches the engine again.
+    ReachAgain(ServerName),
     /// Start a process.
     Start(ProcessId),
     /// Answer a delivery of the server.
-    AnswerDelivery(u32, DeliveryId, DeliveryOutcome),
+    AnswerDelivery(usize, u32, DeliveryId, DeliveryOutcome),
     /// Give a client a command.
     RunCommand(usize, u32, Command),
     /// Have an application bring its client online.

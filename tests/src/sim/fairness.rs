@@ -127,11 +127,13 @@ impl Environment {
 
 impl World {
     /// Checks that a client that is told to slow down has itself used up what it may.
-    pub(super) fn check_refusal(&mut self, conn: ConnId, code: ErrorCode) {
+    pub(super) fn check_refusal(&mut self, server: usize, conn: ConnId, code: ErrorCode) {
         if code != ErrorCode::RateLimited || self.env.settings.greedy == 0 {
             return;
         }
-        let Some((_, _, link)) = self.env.network.find(ProcessId::Server, conn) else { return };
+        let Some((_, _, link)) = self.env.network.find(ProcessId::Server(server), conn) else {
+            return;
+        };
         let ProcessId::Client(client) = link.dialler else { return };
         let Some(user) = self.apps[client].user.filter(|_| self.apps[client].online) else {
             return;

@@ -2,6 +2,7 @@
 
 use super::dice::Dice;
 use super::disk::{DiskFault, LastWrite};
+use super::engine::EngineFault;
 use super::step::{Attack, End, Greed, KeyStep, Misbehaviour, StepKind, Tampering};
 
 /// A family of faults that a plan may contain.
@@ -37,11 +38,13 @@ pub enum FaultFamily {
     ServerKeys,
     /// Messages for the owner of a key, messages that are given up, and contacts that are forgotten.
     Applications,
+    /// Several servers that share a store, between which people move.
+    Servers,
 }
 
 impl FaultFamily {
     /// Every family, with its name on the command line.
-    pub const ALL: [(Self, &'static str); 15] = [
+    pub const ALL: [(Self, &'static str); 16] = [
         (Self::Network, "network"),
         (Self::Crashes, "crashes"),
         (Self::Power, "power"),
@@ -57,6 +60,7 @@ impl FaultFamily {
         (Self::LostAccounts, "accounts"),
         (Self::ServerKeys, "server-keys"),
         (Self::Applications, "applications"),
+        (Self::Servers, "servers"),
     ];
 }
 
@@ -77,7 +81,8 @@ pub(super) fn subset(dice: &mut Dice<'_>, families: &[FaultFamily]) -> Vec<Fault
         | FaultFamily::Greedy
         | FaultFamily::LostAccounts
         | FaultFamily::ServerKeys
-        | FaultFamily::Applications => false,
+        | FaultFamily::Applications
+        | FaultFamily::Servers => false,
     };
     families.iter().copied().filter(|family| keep(dice, family)).collect()
 }
@@ -144,6 +149,7 @@ pub(super) fn fault(dice: &mut Dice<'_>, family: FaultFamily, clients: usize) ->
         FaultFamily::LostAccounts => StepKind::LoseAccount { client },
         FaultFamily::ServerKeys => StepKind::ChangeServerKey { how: KeyStep::Rotate, down_ms: ms },
         FaultFamily::Applications => StepKind::Cancel { client, back: 0 },
+        FaultFamily::Servers => StepKind::Engine { fault: EngineFault::LostHints, ms },
         FaultFamily::Greedy => StepKind::Greed { user: 0, how: Greed::Flood, ms },
     }
 }

@@ -6,7 +6,7 @@ use super::dice::Dice;
 use super::drawn_settings::settings;
 use super::episodes::{
     held_back, lost_accounts, lost_directories, rare_commands, restored_directory, server_keys,
-    slow_recipient,
+    several_servers, slow_recipient,
 };
 use super::fault_family::{FaultFamily, fault, subset};
 use super::greedy_plan::greedy_users;
@@ -18,6 +18,31 @@ impl Plan {
     /// The plan of a seed, with faults of these families.
     pub fn from_seed(seed: u64, crypto: CryptoKind, families: &[FaultFamily]) -> Self {
         Self::generate(&mut Dice::from_seed(seed), crypto, families)
+    }
+
+    /// The plan of a seed with this number of servers. With several, it has no faults of families that
+    /// know but one.
+    pub fn with_servers(
+        seed: u64,
+        crypto: CryptoKind,
+        families: &[FaultFamily],
+        servers: usize,
+    ) -> Self {
+        let allowed = |family: &FaultFamily| {
+            let needs_one = matches!(
+                family,
+                FaultFamily::Greedy | FaultFamily::LostAccounts | FaultFamily::ServerKeys
+            );
+            *family != FaultFamily::Servers && !(servers > 1 && needs_one)
+        };
+        let families: Vec<_> = families.iter().copied().filter(allowed).collect();
+        let dice = &mut Dice::from_seed(seed);
+        let mut plan = Self::generate(dice, crypto, &families);
+        if servers > 1 {
+            several_servers(dice, servers, &mut plan.settings, &mut plan.steps);
+        }
+        plan.steps.sort_by_key(|step| step.at_ms);
+        plan
     }
 
     /// The plan that these choices make.
@@ -36,6 +61,7 @@ impl Plan {
         let loses_accounts = has(FaultFamily::LostAccounts);
         let changes_keys = has(FaultFamily::ServerKeys);
         let applications = has(FaultFamily::Applications);
+        let shares = has(FaultFamily::Servers);
         let (restores, holds_back) = (has(FaultFamily::Backups), has(FaultFamily::HeldBack));
         let families = subset(dice, families);
         let fault_interval_ms = dice.pick(&[500, 2_000, 8_000]);
@@ -85,6 +111,14 @@ impl Plan {
             let may_forget = steps.iter().all(Step::leaves_accounts_alone);
             rare_commands(dice, may_forget, &settings, &mut steps);
         }
+        if shares
+            && dice.chance(250)
+            && settings.greedy == 0
+            && steps.iter().all(Step::allows_several_servers)
+        {
+            let servers = 2 + dice.index(3);
+            several_servers(dice, servers, &mut settings, &mut steps);
+        }
         steps.sort_by_key(|step| step.at_ms);
         Self { noise, settings, steps }
     }
@@ -98,6 +132,16 @@ impl Step {
             StepKind::Restore { .. }
                 | StepKind::RestoreServer { .. }
                 | StepKind::LoseAccount { .. }
+        )
+    }
+
+    /// Whether several servers can do this together.
+    const fn allows_several_servers(&self) -> bool {
+        !matches!(
+            self.kind,
+            StepKind::LoseAccount { .. }
+                | StepKind::RestoreServer { .. }
+                | StepKind::ChangeServerKey { .. }
         )
     }
 
@@ -134,6 +178,7 @@ impl Step {
             | StepKind::StopServer { .. }
             | StepKind::ClientDisk { .. }
             | StepKind::ServerDisk { .. }
+            | StepKind::Engine { .. }
             | StepKind::ClientClock { .. }
             | StepKind::ServerClock { .. } => true,
         }

@@ -145,7 +145,7 @@ impl World {
     /// Checks the invitations on record against the accounts that were made with them.
     pub(super) fn check_invitations(&mut self) {
         if let Some(invitations) = &self.invitations {
-            let verdict = invitations.at_rest(&self.server.host.disk.engine.invitations());
+            let verdict = invitations.at_rest(&self.store.read().invitations());
             self.check(verdict);
         }
     }

@@ -12,9 +12,9 @@ use super::world::World;
 pub(super) const CHECK_INTERVAL: u64 = 16;
 
 impl World {
-    /// Checks what the server holds in memory against its limits.
-    pub(super) fn check_held(&mut self) {
-        let Some(server) = &self.server.machine else { return };
+    /// Checks what a server holds in memory against its limits.
+    pub(super) fn check_held(&mut self, server: usize) {
+        let Some(server) = &self.servers[server].machine else { return };
         let held = server.held();
         let limits = self.env.settings.server_limits();
         if let Some(what) = excess(&held, &limits, &self.env.settings) {
@@ -22,9 +22,15 @@ impl World {
         }
     }
 
-    /// Checks that at rest the server holds nothing but its connections.
+    /// Checks that at rest the servers hold nothing but their connections.
     pub(super) fn check_nothing_held(&mut self) {
-        let Some(server) = &self.server.machine else { return };
+        for index in 0..self.servers.len() {
+            self.check_nothing_held_by(index);
+        }
+    }
+
+    fn check_nothing_held_by(&mut self, server: usize) {
+        let Some(server) = &self.servers[server].machine else { return };
         let held = server.held();
         let expected = Held {
             otps: held.otps,

@@ -1,5 +1,5 @@
-//! The simulator: a server, its clients and their environment in one process, with one event queue
-//! and one seed. No sockets, no clock, no threads.
+//! The simulator: one or several servers, their clients and their environment in one process, with one
+//! event queue and one seed. No sockets, no clock, no threads.
 //!
 //! ```text
 //!  seed or bytes ─▶ Dice ─▶ Plan ─▶ World ─▶ trace, tally, violation
@@ -18,6 +18,7 @@ mod applications;
 mod attackers;
 mod attacks;
 mod backups;
+mod batches;
 mod bounds;
 mod client_directories;
 mod connections;
@@ -27,6 +28,7 @@ mod disk;
 mod disk_limits;
 mod drain;
 mod drawn_settings;
+mod engine;
 mod environment;
 mod episodes;
 mod event;
@@ -37,6 +39,7 @@ mod generate;
 mod greedy;
 mod greedy_plan;
 mod greedy_tactics;
+mod hints;
 mod invitations;
 mod memory_limits;
 mod model;
@@ -51,6 +54,7 @@ mod run;
 mod script;
 mod scripted_world;
 mod server_keys;
+mod server_store;
 mod settings;
 mod state_names;
 mod step;
@@ -64,6 +68,7 @@ mod world;
 pub use crypto::{CryptoKind, InsecureRsa};
 pub use dice::Dice;
 pub use disk::{DiskFault, LastWrite};
+pub use engine::EngineFault;
 pub use fault_family::FaultFamily;
 pub use plan::Plan;
 pub use recordings::{RecordedRun, run_recorded};

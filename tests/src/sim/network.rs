@@ -17,10 +17,12 @@ use super::step::{End, Misbehaviour, Tampering};
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) struct LinkId(pub(super) u64);
 
-/// A connection between a process and the server.
+/// A connection between a process and a server.
 #[derive(Debug)]
 pub(super) struct Link {
     pub(super) dialler: ProcessId,
+    /// Index of the server.
+    pub(super) at: usize,
     pub(super) up: Pipe,
     pub(super) down: Pipe,
     pub(super) client: Socket,
@@ -176,7 +178,7 @@ impl Link {
     pub(super) const fn who(&self, end: End) -> ProcessId {
         match end {
             End::Client => self.dialler,
-            End::Server => ProcessId::Server,
+            End::Server => ProcessId::Server(self.at),
         }
     }
 }
@@ -201,20 +203,21 @@ pub(super) struct Network {
 
 impl Network {
     /// Adds a link that is being established: neither end knows of it yet.
-    pub(super) fn add(&mut self, dialler: ProcessId, conn: ConnId) -> LinkId {
+    pub(super) fn add(&mut self, dialler: ProcessId, conn: ConnId, at: usize) -> LinkId {
         self.made += 1;
         let id = LinkId(self.made);
         let at_server = ConnId(self.made);
         let socket = |conn| Socket { conn, open: false, flow: Flow::Resume, flow_since: Mono(0) };
         let link = Link {
             dialler,
+            at,
             up: Pipe::default(),
             down: Pipe::default(),
             client: socket(conn),
             server: socket(at_server),
         };
         self.by_conn.insert((dialler, conn), id);
-        self.by_conn.insert((ProcessId::Server, at_server), id);
+        self.by_conn.insert((ProcessId::Server(at), at_server), id);
         self.links.insert(id, link);
         id
     }
@@ -226,14 +229,14 @@ impl Network {
         conn: ConnId,
     ) -> Option<(LinkId, End, &mut Link)> {
         let id = *self.by_conn.get(&(who, conn))?;
-        let end = if who == ProcessId::Server { End::Server } else { End::Client };
+        let end = if who.is_server() { End::Server } else { End::Client };
         Some((id, end, self.links.get_mut(&id)?))
     }
 
     /// Forgets a link.
     pub(super) fn remove(&mut self, id: LinkId) {
         let Some(link) = self.links.remove(&id) else { return };
-        self.by_conn.remove(&(ProcessId::Server, link.server.conn));
+        self.by_conn.remove(&(ProcessId::Server(link.at), link.server.conn));
         // A restarted process numbers its connections from the start, so the number may belong to
         // another link by now.
         let name = (link.dialler, link.client.conn);
@@ -244,7 +247,7 @@ impl Network {
 
     /// Links of a process, oldest first.
     pub(super) fn of(&self, who: ProcessId) -> Vec<LinkId> {
-        let theirs = |link: &Link| who == ProcessId::Server || link.dialler == who;
+        let theirs = |link: &Link| who == ProcessId::Server(link.at) || link.dialler == who;
         self.links.iter().filter(|(_, link)| theirs(link)).map(|(id, _)| *id).collect()
     }
 }

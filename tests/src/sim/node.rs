@@ -173,6 +173,11 @@ where
         self.input(env, Input::Event(sealpost_core::frame::Event::Stored(ticket, outcome)))
     }
 
+    /// Whether an operation is not answered yet.
+    pub(super) fn is_storing(&self) -> bool {
+        !self.host.disk.in_progress().is_empty() || !self.host.outcomes.is_empty()
+    }
+
     /// Ticks at the machine's deadline, unless the deadline has moved since.
     pub(super) fn tick(&mut self, env: &mut Environment, incarnation: u32) -> usize {
         if incarnation != self.host.incarnation || self.host.tick_at != Some(env.queue.now()) {
@@ -235,7 +240,7 @@ where
         if let Job::Emit(draft) = &job {
             self.env.check_retry_after(draft);
         }
-        if self.host.who == ProcessId::Server {
+        if self.host.who.is_server() {
             self.env.charge(&job);
         }
         self.host.jobs.insert(ticket, job);

@@ -16,35 +16,35 @@ use super::{memory_limits, model};
 use crate::scenarios::{Device, Observation};
 
 impl World {
-    pub(super) fn handle_server_outputs(&mut self, actions: usize) {
-        self.check_work(ProcessId::Server, actions);
+    pub(super) fn handle_server_outputs(&mut self, server: usize, actions: usize) {
+        self.check_work(ProcessId::Server(server), actions);
         if self.env.tally.inputs.is_multiple_of(memory_limits::CHECK_INTERVAL) {
-            self.check_held();
+            self.check_held(server);
         }
-        for output in self.server.take_outputs() {
+        for output in self.servers[server].take_outputs() {
             match output {
-                Output::Delivery(otp) => self.take_delivery(&otp),
-                Output::Notice(notice) => self.handle_server_notice(notice),
+                Output::Delivery(otp) => self.take_delivery(server, &otp),
+                Output::Notice(notice) => self.handle_server_notice(server, notice),
             }
         }
     }
 
-    fn handle_server_notice(&mut self, notice: server::Notice) {
+    fn handle_server_notice(&mut self, server: usize, notice: server::Notice) {
         let now = self.env.queue.now();
-        self.env.trace.note(now, &[10], || format!("server: {notice:?}"));
+        self.env.trace.note(now, &[10], || format!("server {server}: {notice:?}"));
         match notice {
             server::Notice::Misuse { misuse } => {
                 self.env.violate(|| format!("the host misused the server: {misuse}"));
             }
             server::Notice::Stopped => {
-                self.stopped = true;
-                let after = self.server_restart_delay;
-                self.env.queue.schedule_after(after, SimEvent::Start(ProcessId::Server));
-                self.crash(ProcessId::Server, LastWrite::Kept);
+                self.stopped[server] = true;
+                let (after, who) = (self.server_restart_delay, ProcessId::Server(server));
+                self.env.queue.schedule_after(after, SimEvent::Start(who));
+                self.crash(who, LastWrite::Kept);
             }
             server::Notice::Refused { conn, code } => {
-                self.check_refusal(conn, code);
-                self.env.disturb_by_refusal(conn);
+                self.check_refusal(server, conn, code);
+                self.env.disturb_by_refusal(server, conn);
                 self.tell_script(|| Observation::Refused(code));
                 self.env.tally.state(error_state(code));
             }
@@ -65,7 +65,7 @@ impl World {
             }
             server::Notice::SessionOpened { user, conn } => {
                 self.note_session(user);
-                self.check_session(conn);
+                self.check_session(server, conn);
             }
             server::Notice::SessionClosed { user, .. } => self.note_session_ended(user),
             server::Notice::Registered { .. }
@@ -76,7 +76,7 @@ impl World {
 
     /// Answers a delivery of the server, as a courier with a queue does. One in twenty finds it
     /// full.
-    fn take_delivery(&mut self, delivery: &OtpDelivery) {
+    fn take_delivery(&mut self, server: usize, delivery: &OtpDelivery) {
         let is_full = self.script.is_none() && self.env.dice.chance(50);
         let outcome = if is_full {
             self.fault("courier: full");
@@ -85,8 +85,8 @@ impl World {
             self.deliver_otp(delivery);
             DeliveryOutcome::Accepted
         };
-        let (id, incarnation) = (delivery.id, self.server.host.incarnation);
-        let answer = SimEvent::AnswerDelivery(incarnation, id, outcome);
+        let (id, incarnation) = (delivery.id, self.servers[server].host.incarnation);
+        let answer = SimEvent::AnswerDelivery(server, incarnation, id, outcome);
         self.env.queue.schedule_after(1 + self.env.dice.below(1_000), answer);
     }
 

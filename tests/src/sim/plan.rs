@@ -64,6 +64,7 @@ impl Plan {
             | StepKind::StopServer { .. }
             | StepKind::ClientDisk { .. }
             | StepKind::ServerDisk { .. }
+            | StepKind::Engine { .. }
             | StepKind::ClientClock { .. }
             | StepKind::ServerClock { .. }
             // Greedy users sign what they send, and send nothing that a client would suspect.

@@ -24,18 +24,18 @@ impl World {
         let mut seed = [0; 32];
         seed[..8].copy_from_slice(&self.env.dice.number().to_le_bytes());
         match who {
-            ProcessId::Server if self.server.machine.is_none() => {
-                self.stopped = false;
+            ProcessId::Server(index) if self.servers[index].machine.is_none() => {
+                self.stopped[index] = false;
                 self.delete_accounts();
                 self.delete_lost_accounts();
-                self.env.server_up = true;
+                self.env.servers_up[index] = true;
                 self.env.timeliness.disturb_all(self.env.queue.now());
                 self.forget_debts();
-                self.load_server_keys();
+                self.load_server_keys(index);
                 let (entropy, watcher) = self.recordings.begin(&self.server_config, seed);
                 let server = Server::new(self.server_config.clone(), entropy);
-                self.server.start_watched(server.expect("the limits are valid"), watcher);
-                self.input_server(Input::Event(Event::Tick));
+                self.servers[index].start_watched(server.expect("the limits are valid"), watcher);
+                self.input_server(index, Input::Event(Event::Tick));
             }
             ProcessId::Client(index) if self.clients[index].machine.is_none() => {
                 self.env.timeliness.disturb_client(index, self.env.queue.now());
@@ -58,10 +58,17 @@ impl World {
                     self.go_online(index);
                 }
             }
-            ProcessId::Server
+            ProcessId::Server(_)
             | ProcessId::Client(_)
             | ProcessId::Scripted(_)
             | ProcessId::Greedy(_) => {}
+        }
+    }
+
+    /// Begins an orderly shutdown of every server.
+    pub(super) fn stop_all_servers(&mut self) {
+        for index in 0..self.servers.len() {
+            self.input_server(index, Input::Event(Event::Shutdown));
         }
     }
 
@@ -78,11 +85,16 @@ impl World {
         let now = self.env.queue.now();
         self.env.trace.note(now, &[9], || format!("{who} crashes"));
         match who {
-            ProcessId::Server => {
-                self.env.server_up = false;
+            ProcessId::Server(index) => {
+                self.env.servers_up[index] = false;
                 self.env.timeliness.disturb_all(now);
-                let done = self.server.crash(now, last_write);
-                self.watch_server_store(&done);
+                if self.is_shared() {
+                    self.lose_batch(index, last_write);
+                }
+                // What several servers share is not lost with one of them.
+                let last_write = if self.is_shared() { LastWrite::Lost } else { last_write };
+                let done = self.servers[index].crash(now, last_write);
+                self.watch_server_store(index, &done);
             }
             ProcessId::Client(index) => {
                 let done = self.clients[index].crash(now, last_write);
@@ -93,13 +105,16 @@ impl World {
             ProcessId::Scripted(_) | ProcessId::Greedy(_) => {}
         }
         for id in self.env.network.of(who) {
-            let end = if who == ProcessId::Server { End::Server } else { End::Client };
+            let end = if who.is_server() { End::Server } else { End::Client };
             let at_once = self.env.dice.chance(500);
             let after = if at_once { self.env.short_delay() } else { self.env.detection_delay() };
             let Some(link) = self.env.network.links.get_mut(&id) else { continue };
             let dialler = link.dialler;
             link.socket(end).open = false;
-            if who == ProcessId::Server && self.stopped && link.down.ended {
+            if let ProcessId::Server(index) = who
+                && self.stopped[index]
+                && link.down.ended
+            {
                 // An orderly shutdown closed the connection: what the host sent before still arrives.
                 continue;
             }

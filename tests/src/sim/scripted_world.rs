@@ -6,7 +6,6 @@ use std::collections::VecDeque;
 use std::time::Duration;
 
 use sealpost_core::client::Command;
-use sealpost_core::frame::{Event, Input};
 use sealpost_core::ids::{Phone, UserRef};
 use sealpost_core::keys::Fingerprint;
 use sealpost_core::time::Mono;
@@ -151,18 +150,18 @@ impl Deployment for World {
     }
 
     fn stop_server(&mut self) {
-        self.input_server(Input::Event(Event::Shutdown));
-        while !self.stopped {
+        self.stop_all_servers();
+        while !self.stopped[0] {
             self.run_to(Mono(self.env.queue.now().0 + POLL_INTERVAL));
         }
     }
 
     fn kill_server(&mut self) {
-        self.crash(ProcessId::Server, LastWrite::Lost);
+        self.crash(ProcessId::Server(0), LastWrite::Lost);
     }
 
     fn start_server(&mut self) {
-        self.start(ProcessId::Server);
+        self.start(ProcessId::Server(0));
     }
 
     fn history(&self, device: Device, peer: Phone) -> Vec<HistoryEntry> {
@@ -170,7 +169,7 @@ impl Deployment for World {
     }
 
     fn pending(&self) -> Usage {
-        let store = &self.server.host.disk.engine;
+        let store = self.store.read();
         let usage = self.apps.iter().filter_map(|app| app.user).map(|user| store.usage(user));
         usage.fold(Usage::default(), |sum, usage| Usage {
             messages: sum.messages + usage.messages,

@@ -1,6 +1,5 @@
 //! The server's keys: the operator gives the server another one, and for a while it has both.
 
-use sealpost_core::frame::{Event, Input};
 use sealpost_core::keys::Fingerprint;
 use sealpost_storage::client::ClientStorage;
 
@@ -39,11 +38,11 @@ impl World {
         });
         self.server_keys = keys;
         self.server_restart_delay = down_ms * 1_000;
-        self.input_server(Input::Event(Event::Shutdown));
+        self.stop_all_servers();
     }
 
     /// Gives the server that starts the keys in its files.
-    pub(super) fn load_server_keys(&mut self) {
+    pub(super) fn load_server_keys(&mut self, server: usize) {
         let ServerKeys { first, successor, .. } = self.server_keys;
         let crypto = self.env.settings.crypto;
         let is_loaded = self.server_config.server_key == *crypto.public_key(first)
@@ -55,7 +54,7 @@ impl World {
         self.server_config.server_key = crypto.public_key(first).clone();
         self.server_config.successor = successor.map(|index| crypto.public_key(index).clone());
         let runner = crypto.runner(first, self.env.dice.number());
-        self.server.host.crypto = match successor {
+        self.servers[server].host.crypto = match successor {
             Some(successor) => runner.with_successor(crypto.private_key(successor)),
             None => runner,
         };

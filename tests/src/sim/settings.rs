@@ -1,6 +1,9 @@
 //! The settings of a plan: the world, its latencies, and the limits of its machines.
 
+use std::time::Duration;
+
 use sealpost_core::client;
+use sealpost_core::server::Servers;
 use sealpost_core::server::limits::{Limits, packet_memory};
 use sealpost_core::wire::Profile;
 use sealpost_storage::{Quota, Shares};
@@ -96,6 +99,11 @@ pub struct Settings {
     /// Packets that a user may send at once, if rates are limited.
     pub packet_burst: u32,
 
+    /// Number of servers that share the store.
+    pub servers: usize,
+    /// How often they read each mailbox again, in milliseconds.
+    pub look_again_ms: u64,
+
     /// Number of greedy users.
     pub greedy: usize,
     pub quota_bytes: u64,
@@ -149,6 +157,8 @@ impl Default for Settings {
             replies_per_conn: server.replies_per_conn,
             acks_per_packet: server.acks_per_packet,
             packet_burst: server.packets_per_user.burst,
+            servers: 1,
+            look_again_ms: 60_000,
             greedy: 0,
             quota_bytes: Quota::default().bytes,
             store_bytes: Quota::default().store_bytes,
@@ -205,6 +215,12 @@ impl Settings {
             lookups_per_day: base.lookups_per_day.min(self.day_lookups),
             ..base
         }
+    }
+
+    /// What each server knows of the others.
+    pub const fn sharing(&self) -> Servers {
+        let look_again = Duration::from_millis(self.look_again_ms);
+        if self.servers > 1 { Servers::Several { look_again } } else { Servers::One }
     }
 
     /// Capacity of the server's store. A mailbox of few messages has no shares.

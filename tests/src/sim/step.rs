@@ -3,6 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use super::disk::{DiskFault, LastWrite};
+use super::engine::EngineFault;
 
 /// A step of a plan.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -70,6 +71,8 @@ pub enum StepKind {
     ClientDisk { client: usize, fault: DiskFault, ms: u64 },
     /// Makes the server's disk fail.
     ServerDisk { fault: DiskFault, ms: u64 },
+    /// Makes the engine fail that several servers share.
+    Engine { fault: EngineFault, ms: u64 },
     /// Moves a client's wall clock.
     ClientClock { client: usize, secs: i64 },
     /// Moves the server's wall clock.

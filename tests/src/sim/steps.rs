@@ -7,6 +7,7 @@ use sealpost_core::time::Mono;
 
 use super::application::{Goal, SentMessage};
 use super::disk::{DiskFault, LastWrite};
+use super::engine::EngineFault;
 use super::event::SimEvent;
 use super::process::ProcessId;
 use super::step::{End, StepKind};
@@ -57,7 +58,8 @@ impl World {
             StepKind::StopServer { down_ms } => {
                 self.fault("server: orderly stop");
                 self.server_restart_delay = down_ms * 1_000;
-                self.input_server(Input::Event(Event::Shutdown));
+                let server = self.env.choose_server();
+                self.input_server(server, Input::Event(Event::Shutdown));
             }
             StepKind::ClientDisk { client, fault, ms } => {
                 self.fault(disk_fault(*fault));
@@ -65,9 +67,12 @@ impl World {
                     node.host.disk.fail_until(*fault, Mono(now.0 + ms * 1_000));
                 }
             }
+            StepKind::Engine { fault, ms } => self.fail_engine(*fault, *ms),
             StepKind::ServerDisk { fault, ms } => {
                 self.fault(disk_fault(*fault));
-                self.server.host.disk.fail_until(*fault, Mono(now.0 + ms * 1_000));
+                let server = self.env.choose_server();
+                let until = Mono(now.0 + ms * 1_000);
+                self.servers[server].host.disk.fail_until(*fault, until);
             }
             StepKind::ClientClock { client, secs } => {
                 self.fault("clock: a client's jumps");
@@ -77,7 +82,8 @@ impl World {
             }
             StepKind::ServerClock { secs } => {
                 self.fault("clock: the server's jumps");
-                self.server.host.skew += secs;
+                let server = self.env.choose_server();
+                self.servers[server].host.skew += secs;
             }
             StepKind::Tamper { client, from, how } => {
                 self.tampered = true;
@@ -186,16 +192,52 @@ impl World {
         self.env.queue.schedule_after(down_ms * 1_000, SimEvent::Start(ProcessId::Client(client)));
     }
 
+    fn fail_engine(&mut self, fault: EngineFault, ms: u64) {
+        if !self.is_shared() {
+            return;
+        }
+        self.fault(engine_fault(fault));
+        let until = Mono(self.env.queue.now().0 + ms * 1_000);
+        let part = match fault {
+            EngineFault::Partition => self.env.choose_server(),
+            _ => self.env.dice.index(self.clients.len()),
+        };
+        self.engine.fail(fault, part, until);
+        let cut_off = match fault {
+            EngineFault::Partition => part..part + 1,
+            EngineFault::Down => 0..self.servers.len(),
+            _ => 0..0,
+        };
+        for server in cut_off {
+            let back = SimEvent::ReachAgain(self.server_name(server));
+            self.env.queue.schedule_at(until, back);
+        }
+    }
+
     fn crash_server(&mut self, down_ms: u64, last_write: LastWrite) {
-        if self.server.machine.is_none() {
+        let server = self.env.choose_server();
+        if self.servers[server].machine.is_none() {
             return;
         }
         self.fault(match last_write {
             LastWrite::Kept => "server: power lost",
             LastWrite::Lost => "server: power lost, last write lost",
         });
-        self.crash(ProcessId::Server, last_write);
-        self.env.queue.schedule_after(down_ms * 1_000, SimEvent::Start(ProcessId::Server));
+        let who = ProcessId::Server(server);
+        self.crash(who, last_write);
+        self.env.queue.schedule_after(down_ms * 1_000, SimEvent::Start(who));
+    }
+}
+
+const fn engine_fault(fault: EngineFault) -> &'static str {
+    match fault {
+        EngineFault::LeaderChange => "engine: leader changes",
+        EngineFault::Down => "engine: down",
+        EngineFault::Partition => "engine: server cut off",
+        EngineFault::LostAnswers => "engine: answers lost",
+        EngineFault::LostHints => "engine: hints lost",
+        EngineFault::LateHints => "engine: hints late",
+        EngineFault::StalePages => "engine: pages stale",
     }
 }
 

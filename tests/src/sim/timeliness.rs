@@ -196,6 +196,7 @@ impl Environment {
     pub(super) fn disturb(&mut self, step: &StepKind) {
         let now = self.queue.now();
         let after_ms = |ms: u64| Mono(now.0 + ms * 1_000 + AFTERMATH);
+        let look_again_ms = self.settings.look_again_ms;
         let calm = &mut self.timeliness;
         match step {
             StepKind::Disconnect { client } | StepKind::Cut { client } => {
@@ -211,6 +212,7 @@ impl Environment {
             | StepKind::LoseDirectory { client, down_ms: ms } => {
                 calm.disturb_client(*client, after_ms(*ms));
             }
+            StepKind::Engine { fault, ms } => calm.disturb_all(after_ms(ms + fault.aftermath_ms(look_again_ms))),
             StepKind::SkipIds { client, .. } => calm.disturb_client(*client, after_ms(1)),
             StepKind::ServerDisk { ms, .. }
             | StepKind::CrashServer { down_ms: ms, .. }
@@ -250,8 +252,8 @@ impl Environment {
 
     /// Notes that the server refused a packet. In a session, what was refused may be held back for a
     /// while.
-    pub(super) fn disturb_by_refusal(&mut self, conn: ConnId) {
-        let Some((_, _, link)) = self.network.find(ProcessId::Server, conn) else { return };
+    pub(super) fn disturb_by_refusal(&mut self, server: usize, conn: ConnId) {
+        let Some((_, _, link)) = self.network.find(ProcessId::Server(server), conn) else { return };
         let ProcessId::Client(client) = link.dialler else { return };
         let is_held = self.timeliness.is_online(client);
         let held = if is_held { LONGEST_HOLD } else { 0 };

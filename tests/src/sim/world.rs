@@ -1,4 +1,4 @@
-//! The world: a server, its clients and their environment, driven by one event queue.
+//! The world: one or several servers, their clients and their environment, driven by one event queue.
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
@@ -17,7 +17,9 @@ use sealpost_storage::client::{Identity, MemoryClientStorage};
 use super::allowances::Allowances;
 use super::application::App;
 use super::attackers::Attackers;
+use super::batches::Batches;
 use super::dice::Dice;
+use super::engine::Engine;
 use super::environment::Environment;
 use super::event::SimEvent;
 use super::event_queue::EventQueue;
@@ -32,6 +34,7 @@ use super::process::ProcessId;
 use super::recordings::Recordings;
 use super::script::Script;
 use super::server_keys::ServerKeys;
+use super::server_store::ServerStore;
 use super::settings::{Otps, Registering};
 use super::state_names::{store_state, store_words};
 use super::step::{End, Step};
@@ -43,7 +46,12 @@ use super::trust::Verdict;
 /// A simulated world while it runs a plan.
 pub struct World {
     pub(super) env: Environment,
-    pub(super) server: Node<Server, MemoryStorage>,
+    /// One, or several that share the store.
+    pub(super) servers: Vec<Node<Server, ServerStore>>,
+    pub(super) store: ServerStore,
+    /// What there is beside the store if several servers share it.
+    pub(super) engine: Engine,
+    pub(super) batches: Batches,
     pub(super) clients: Vec<Node<Client, MemoryClientStorage>>,
     pub(super) apps: Vec<App>,
     pub(super) attackers: Attackers,
@@ -57,8 +65,8 @@ pub struct World {
     pub(super) client_limits: client::Limits,
     /// Bound on the actions that follow from one input.
     pub(super) max_actions: usize,
-    /// Whether the server's shutdown is complete.
-    pub(super) stopped: bool,
+    /// For each server, whether its shutdown is complete.
+    pub(super) stopped: Vec<bool>,
     pub(super) server_restart_delay: u64,
     /// Whether the wire or the server ever tampered with packets.
     pub(super) tampered: bool,
@@ -96,7 +104,7 @@ impl World {
             profile: settings.profile(),
             server_key: server_crypto.public_key().clone(),
             successor: None,
-            servers: server::Servers::One,
+            servers: settings.sharing(),
             otp_channel: match settings.otps {
                 Otps::InBand => server::OtpChannel::InBand,
                 Otps::OutOfBand => server::OtpChannel::OutOfBand,
@@ -106,7 +114,7 @@ impl World {
             exempt_networks: Vec::new(),
             limits: settings.server_limits(),
         };
-        let store = MemoryStorage::new(settings.profile(), settings.quota());
+        let store = ServerStore::new(MemoryStorage::new(settings.profile(), settings.quota()));
         let client = |index: usize| {
             let crypto = settings.crypto.runner(index + 1, dice.number());
             let identity = Identity {
@@ -123,15 +131,20 @@ impl World {
             clients.iter().map(|node| *node.host.crypto.public_key().fingerprint()).collect();
         let mut attackers = Attackers::new(&server_config, settings.crypto, settings.clients);
         let mut greedy = GreedyUser::all(&attackers, &settings);
-        let mut server = Node::new(ProcessId::Server, server_crypto, store);
+        let server = Node::new(ProcessId::Server(0), server_crypto, store.clone());
         let invitations = (settings.registering == Registering::Invited).then(|| {
             let others = greedy.iter_mut().map(|user| &mut user.client);
             for client in others.chain([&mut attackers.mallory.client]) {
                 client.invitation = Some(Invitations::of_others());
             }
             let now = server.host.now(Mono(0)).wall;
-            Invitations::issue(plan, &mut server.host.disk.engine, now)
+            Invitations::issue(plan, &mut store.change(), now)
         });
+        let others = (1..settings.servers).map(|index| {
+            let crypto = settings.crypto.runner(0, dice.number());
+            Node::new(ProcessId::Server(index), crypto, store.clone())
+        });
+        let servers: Vec<_> = [server].into_iter().chain(others).collect();
         let env = Environment {
             queue: EventQueue::new(),
             network: Network::default(),
@@ -143,7 +156,7 @@ impl World {
             tally: Tally::default(),
             timeliness: Timeliness::new(plan),
             fairness: Fairness::default(),
-            server_up: false,
+            servers_up: vec![false; servers.len()],
             violation: None,
             settings,
         };
@@ -157,11 +170,14 @@ impl World {
             server_keys: ServerKeys::default(),
             backups: BTreeMap::new(),
             recordings,
-            server,
+            stopped: vec![false; servers.len()],
+            servers,
+            store,
+            engine: Engine::default(),
+            batches: Batches::new(env.settings.servers),
             invitations,
             max_actions: max_actions(&env.settings.server_limits()),
             client_limits: env.settings.client_limits(),
-            stopped: false,
             server_restart_delay: 0,
             tampered: false,
             script: None,
@@ -173,7 +189,9 @@ impl World {
             clients,
             env,
         };
-        world.start(ProcessId::Server);
+        for index in 0..world.servers.len() {
+            world.start(ProcessId::Server(index));
+        }
         for index in 0..world.clients.len() {
             world.start(ProcessId::Client(index));
         }
@@ -234,11 +252,15 @@ impl World {
             SimEvent::Arrive(id, from) => self.arrive(id, from),
             SimEvent::Lost(id, end) => self.lost(id, end),
             SimEvent::Pressure(id, end) => self.pressure(id, end),
+            SimEvent::Operation(name, index, step) => self.step_operation(name, index, step),
+            SimEvent::LateOperation(late) => self.run_late(*late),
+            SimEvent::Hint(name, what) => self.hear(name, what),
+            SimEvent::ReachAgain(name) => self.reach_again(name),
             SimEvent::Start(who) => self.start(who),
-            SimEvent::AnswerDelivery(incarnation, id, outcome) => {
-                if self.server.host.incarnation == incarnation {
+            SimEvent::AnswerDelivery(server, incarnation, id, outcome) => {
+                if self.servers[server].host.incarnation == incarnation {
                     let command = server::Command::OtpDelivery { id, outcome };
-                    self.input_server(Input::Event(Event::Command(command)));
+                    self.input_server(server, Input::Event(Event::Command(command)));
                 }
             }
             SimEvent::RunCommand(client, incarnation, command) => {
@@ -265,9 +287,9 @@ impl World {
         }
     }
 
-    pub(super) fn input_server(&mut self, input: Input<'_, Server>) {
-        let actions = self.server.input(&mut self.env, input);
-        self.handle_server_outputs(actions);
+    pub(super) fn input_server(&mut self, server: usize, input: Input<'_, Server>) {
+        let actions = self.servers[server].input(&mut self.env, input);
+        self.handle_server_outputs(server, actions);
     }
 
     pub(super) fn input_client(&mut self, client: usize, input: Input<'_, Client>) {
@@ -281,9 +303,9 @@ impl World {
 
     fn tick(&mut self, who: ProcessId, incarnation: u32) {
         match who {
-            ProcessId::Server => {
-                let actions = self.server.tick(&mut self.env, incarnation);
-                self.handle_server_outputs(actions);
+            ProcessId::Server(index) => {
+                let actions = self.servers[index].tick(&mut self.env, incarnation);
+                self.handle_server_outputs(index, actions);
             }
             ProcessId::Client(index) => {
                 let actions = self.clients[index].tick(&mut self.env, incarnation);
@@ -295,9 +317,9 @@ impl World {
 
     fn computed(&mut self, who: ProcessId, incarnation: u32, ticket: Ticket) {
         match who {
-            ProcessId::Server => {
-                let actions = self.server.computed(&mut self.env, incarnation, ticket);
-                self.handle_server_outputs(actions);
+            ProcessId::Server(index) => {
+                let actions = self.servers[index].computed(&mut self.env, incarnation, ticket);
+                self.handle_server_outputs(index, actions);
             }
             ProcessId::Client(index) => {
                 let actions = self.clients[index].computed(&mut self.env, incarnation, ticket);
@@ -309,9 +331,9 @@ impl World {
 
     fn stored(&mut self, who: ProcessId, incarnation: u32, ticket: Ticket) {
         match who {
-            ProcessId::Server => {
-                let actions = self.server.stored(&mut self.env, incarnation, ticket);
-                self.handle_server_outputs(actions);
+            ProcessId::Server(index) => {
+                let actions = self.servers[index].stored(&mut self.env, incarnation, ticket);
+                self.handle_server_outputs(index, actions);
             }
             ProcessId::Client(index) => {
                 let actions = self.clients[index].stored(&mut self.env, incarnation, ticket);
@@ -324,11 +346,12 @@ impl World {
     fn committed(&mut self, who: ProcessId, incarnation: u32) {
         let now = self.env.queue.now();
         match who {
-            ProcessId::Server => {
-                let done = self.server.committed(now, incarnation);
-                self.watch_server_store(&done);
+            ProcessId::Server(index) if self.is_shared() => self.begin_batch(index, incarnation),
+            ProcessId::Server(index) => {
+                let done = self.servers[index].committed(now, incarnation);
+                self.watch_server_store(index, &done);
                 let outcomes = done.into_iter().map(|(ticket, _, outcome)| (ticket, outcome));
-                self.server.report(&mut self.env, outcomes);
+                self.servers[index].report(&mut self.env, outcomes);
             }
             ProcessId::Client(index) => {
                 let done = self.clients[index].committed(now, incarnation);
@@ -340,19 +363,23 @@ impl World {
         }
     }
 
-    pub(super) fn watch_server_store(&mut self, done: &[super::disk::Done<MemoryStorage>]) {
+    pub(super) fn watch_server_store(
+        &mut self,
+        server: usize,
+        done: &[super::disk::Done<ServerStore>],
+    ) {
         let now = self.env.queue.now();
         for (_, op, outcome) in done {
             let state = store_state(op, outcome);
-            self.env
-                .trace
-                .note(now, &[14], || format!("server {state} {}", store_words(op, outcome)));
+            self.env.trace.note(now, &[14], || {
+                format!("server {server} {state} {}", store_words(op, outcome))
+            });
             self.env.tally.state(state);
             self.note_account(op, outcome);
             self.disturb_by_full_mailbox(op, outcome);
             self.model.server_stored(op, outcome);
         }
-        self.check_disk(done);
+        self.check_disk(server, done);
     }
 
     fn note_account(&mut self, op: &StoreOp, outcome: &StoreOutcome) {

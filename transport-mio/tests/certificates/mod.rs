@@ -53,7 +53,9 @@ impl TestAuthority {
     pub fn issue_for(&self, names: &[&str], validity: Validity) -> TestCertificate {
         let names: Vec<_> = names.iter().map(ToString::to_string).collect();
         let mut params = CertificateParams::new(names).unwrap();
-        params.extended_key_usages.push(ExtendedKeyUsagePurpose::ServerAuth);
+        // A server shows one to NATS, of which it is a client.
+        let usages = [ExtendedKeyUsagePurpose::ServerAuth, ExtendedKeyUsagePurpose::ClientAuth];
+        params.extended_key_usages.extend(usages);
         let now = SystemTime::now();
         let (from, until) = match validity {
             Validity::Now => (now - DAY, now + DAY),

@@ -8,15 +8,17 @@ use super::backoff::Backoff;
 use crate::client::limits::Limits;
 use crate::entropy::Entropy;
 use crate::ids::EndpointIndex;
+use crate::keys::Fingerprint;
 
 /// The endpoints of the server's address, which take turns, and the pauses between attempts to
 /// connect. The back-off counts rounds over all endpoints, so that a dead server costs one short
 /// pause as long as another one answers.
 #[derive(Debug)]
 pub(in crate::client) struct Redial {
-    /// Every endpoint, in an order that was drawn at the start. All clients have the same address:
-    /// in the order of the address, all of them would begin with one server, and those who lose it
-    /// would go to the same next one.
+    /// Every endpoint, in an order of the account's own. All clients have the same address: in the
+    /// order of the address, all of them would begin with one server, and those who lose it would go
+    /// to the same next one. Each has the same order every time, because a registration has to be
+    /// finished at the server where it was begun.
     order: Vec<EndpointIndex>,
     /// Position in `order` of the endpoint that is dialled next.
     next: usize,
@@ -28,16 +30,18 @@ pub(in crate::client) struct Redial {
 }
 
 impl Redial {
-    /// Endpoints in a random order, and the shortest pauses.
+    /// Endpoints in the order of the account with this key, and the shortest pauses.
     pub(in crate::client) fn new(
         endpoints: NonZeroUsize,
         limits: &Limits,
-        entropy: &mut Entropy,
+        own_key: &Fingerprint,
     ) -> Self {
         let mut order: Vec<_> = (0..endpoints.get()).map(EndpointIndex).collect();
+        // The order is no secret, and the key is as good as drawn for it.
+        let mut draws = Entropy::from_seed(own_key.0);
         // Fisher and Yates.
         for unshuffled in (2..=order.len()).rev() {
-            let chosen = usize::try_from(entropy.below(unshuffled as u64)).unwrap_or(0);
+            let chosen = usize::try_from(draws.below(unshuffled as u64)).unwrap_or(0);
             order.swap(unshuffled - 1, chosen);
         }
         let backoff = Backoff::new(limits.redial_first, limits.redial_max);
@@ -82,15 +86,16 @@ impl Redial {
 mod tests {
     use super::*;
 
-    fn redial(endpoints: usize, entropy: &mut Entropy) -> Redial {
-        Redial::new(NonZeroUsize::new(endpoints).unwrap(), &Limits::default(), entropy)
+    fn redial(endpoints: usize, key: u8) -> Redial {
+        let own_key = Fingerprint([key; 32]);
+        Redial::new(NonZeroUsize::new(endpoints).unwrap(), &Limits::default(), &own_key)
     }
 
     #[test]
     fn endpoints_take_turns_in_an_order_of_the_clients_own() {
         let mut firsts = [0; 3];
-        for seed in 0..30 {
-            let mut redial = redial(3, &mut Entropy::from_seed([seed; 32]));
+        for key in 0..30 {
+            let mut redial = redial(3, key);
             let round: Vec<_> = (0..3).map(|_| redial.next_endpoint()).collect();
             let mut sorted = round.clone();
             sorted.sort_unstable();
@@ -105,7 +110,7 @@ mod tests {
     #[test]
     fn pauses_double_after_each_round() {
         let mut entropy = Entropy::from_seed([7; 32]);
-        let mut redial = redial(3, &mut entropy);
+        let mut redial = redial(3, 7);
         let ceilings = [500, 500, 500, 500, 500, 1_000, 500, 500, 2_000, 500, 500, 4_000];
         let mut longest = [0; 12];
         for _ in 0..200 {
@@ -124,7 +129,7 @@ mod tests {
     #[test]
     fn only_endpoint_is_dialled_each_time_and_takes_no_randomness() {
         let mut entropy = Entropy::from_seed([7; 32]);
-        let mut redial = redial(1, &mut entropy);
+        let mut redial = redial(1, 7);
         assert!(!redial.has_others());
         assert_eq!([redial.next_endpoint(), redial.next_endpoint()], [EndpointIndex(0); 2]);
         let untouched = Entropy::from_seed([7; 32]).below(u64::MAX);

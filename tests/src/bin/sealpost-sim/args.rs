@@ -4,7 +4,7 @@ use std::num::NonZeroUsize;
 use std::path::PathBuf;
 
 use clap::{Parser, Subcommand, ValueEnum};
-use sealpost_tests::sim::{CryptoKind, FaultFamily};
+use sealpost_tests::sim::{CryptoKind, FaultFamily, Plan};
 
 /// Simulates a server and its clients while connections break, disks fail, power is lost and
 /// attackers interfere, and checks that no message is lost, repeated, reordered or forged.
@@ -98,9 +98,13 @@ pub(crate) struct Run {
 
     /// Kinds of faults from which each seed picks some: network, crashes, power, disks, clocks, wire,
     /// attackers, dishonest, directories, backups, held-back, greedy, accounts, server-keys,
-    /// applications; or none [default: all]
+    /// applications, servers; or none [default: all]
     #[arg(long, value_name = "KIND,…", value_delimiter = ',', value_parser = fault)]
     pub(crate) faults: Option<Vec<FaultName>>,
+
+    /// Number of servers that share a store, in every seed [default: drawn, mostly 1]
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u8).range(1..=8))]
+    pub(crate) servers: Option<u8>,
 
     /// Cryptography to use
     #[arg(long, value_enum, default_value_t = CryptoName::Insecure)]
@@ -180,6 +184,15 @@ fn fault(name: &str) -> Result<FaultName, String> {
 }
 
 impl Run {
+    /// The plan of a seed.
+    pub(crate) fn plan(&self, seed: u64, families: &[FaultFamily]) -> Plan {
+        let crypto = self.crypto.kind();
+        match self.servers {
+            None => Plan::from_seed(seed, crypto, families),
+            Some(servers) => Plan::with_servers(seed, crypto, families, servers.into()),
+        }
+    }
+
     /// Kinds of faults to inject.
     pub(crate) fn families(&self) -> Vec<FaultFamily> {
         match &self.faults {

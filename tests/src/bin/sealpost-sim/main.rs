@@ -110,7 +110,7 @@ impl Shared<'_> {
     }
 
     fn run_seed(&self, seed: u64) -> Result<(), String> {
-        let plan = Plan::from_seed(seed, self.options.crypto.kind(), &self.families);
+        let plan = self.options.plan(seed, &self.families);
         let result = run(&plan);
         let mut violation = result.violation.clone();
         if violation.is_none() && self.options.twice && run(&plan) != result {
