@@ -24,8 +24,9 @@ use rustix::process::Signal;
 use sealpost_core::client::Limits;
 use sealpost_core::entropy::Entropy;
 use sealpost_storage::server::jetstream::{Config, Syncing};
+use support::daemon::Starting;
 use support::sender::{Ledger, Sender, impatient};
-use support::{Daemon, PATIENCE, ProgramBed, Starting, entropy_of, numbers, seed, setting};
+use support::{Daemon, PATIENCE, ProgramBed, entropy_of, numbers, seed, setting};
 use test_engine::TestEngine;
 
 #[test]

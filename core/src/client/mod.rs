@@ -124,7 +124,7 @@ impl Client {
     pub fn new(
         config: Config,
         snapshot: Snapshot,
-        mut entropy: Entropy,
+        entropy: Entropy,
     ) -> Result<Self, InvalidLimits> {
         config.limits.validate()?;
         let Snapshot { account, contacts, former, drafts, outbox, last_message, next_receipt } =
