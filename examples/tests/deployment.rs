@@ -15,17 +15,18 @@ mod test_engine;
 
 use std::collections::BTreeSet;
 use std::fs::{self, DirBuilder};
-use std::mem;
 use std::os::unix::fs::DirBuilderExt;
 use std::thread;
 use std::time::{Duration, Instant};
+use std::{fmt, mem};
 
 use rustix::process::Signal;
 use sealpost_core::client::Limits;
 use sealpost_core::entropy::Entropy;
 use sealpost_storage::server::jetstream::{Config, Syncing};
+use support::daemon::Starting;
 use support::sender::{Ledger, Sender, impatient};
-use support::{Daemon, ProgramBed, Starting, entropy_of, numbers, seed, setting, until};
+use support::{Daemon, PATIENCE, ProgramBed, entropy_of, numbers, seed, setting};
 use test_engine::TestEngine;
 
 #[test]
@@ -37,18 +38,15 @@ fn nothing_is_lost_twice_or_out_of_order_while_servers_and_nodes_fail() {
     clients.wait_until_served();
     let mut figures = Figures::default();
     while begin.elapsed() < duration() {
-        let faults = draws.faults();
-        figures.count(&faults);
-        deployment.suffer(&faults, || {
-            if draws.coin() {
-                figures.moves += 1;
-                clients.move_one(draws.below(MEMBERS));
-            }
-        });
+        let round = draws.round();
+        figures.count(&round);
+        deployment.suffer(&round, |member| clients.move_one(member));
         let repaired = Instant::now();
         clients.wait_until_served();
         let (took, acknowledged) = (repaired.elapsed(), clients.acknowledged());
-        println!("{faults:?}: all served again after {took:?}, {acknowledged} acknowledged so far");
+        println!(
+            "all are served again after {took:?}; {acknowledged} messages acknowledged so far"
+        );
         figures.slowest_recovery = figures.slowest_recovery.max(took);
     }
     let (ledgers, bed) = clients.finish();
@@ -94,31 +92,39 @@ impl Deployment {
         self.servers[0].bed.sealpostd(&["address"]).succeeded().trim_end().to_owned()
     }
 
-    /// Has faults begin and end at their times. Between them, `meanwhile` runs.
-    fn suffer(&mut self, faults: &[Fault], mut meanwhile: impl FnMut()) {
-        let begins = faults.iter().map(|fault| (fault.at, *fault, Edge::Begin));
-        let ends = faults.iter().map(|fault| (fault.at + fault.lasts, *fault, Edge::End));
-        let mut edges: Vec<_> = begins.chain(ends).collect();
-        edges.sort_by_key(|(at, ..)| *at);
+    /// Has faults begin and end, and clients move, at their times. Then every server serves again.
+    fn suffer(&mut self, round: &Round, move_one: impl Fn(usize)) {
+        let mut steps: Vec<_> =
+            round.moves.iter().map(|(at, member)| (*at, Step::Move(*member))).collect();
+        for fault in &round.faults {
+            println!("{fault}");
+            steps.push((fault.at, Step::Fail(*fault)));
+            steps.push((fault.at + fault.lasts, Step::Recover(*fault)));
+        }
+        steps.sort_by_key(|(at, _)| *at);
         let begin = Instant::now();
-        for (at, Fault { victim, kind, .. }, edge) in edges {
-            while let Some(left) = at.checked_sub(begin.elapsed()) {
-                thread::sleep(left.min(MEANWHILE));
-                meanwhile();
-            }
-            match victim {
-                Victim::Server(index) => self.servers[index].change(kind, edge),
-                Victim::Node(node) => change_node(&mut self.engine, node, kind, edge),
+        for (at, step) in steps {
+            thread::sleep(at.saturating_sub(begin.elapsed()));
+            match step {
+                Step::Move(member) => move_one(member),
+                Step::Fail(fault) => self.change(fault, Edge::Begin),
+                Step::Recover(fault) => self.change(fault, Edge::End),
             }
         }
         self.servers.iter_mut().for_each(Server::wait_until_ready);
     }
 
+    fn change(&mut self, fault: Fault, edge: Edge) {
+        match fault.victim {
+            Victim::Server(index) => self.servers[index].change(fault.kind, edge),
+            Victim::Node(node) => change_node(&mut self.engine, node, fault.kind, edge),
+        }
+    }
+
     /// Stops the servers in order.
-    fn stop(self) {
-        for server in self.servers {
-            let Process::Serving(daemon) = server.process else { panic!("it was not started") };
-            let ended = daemon.stop();
+    fn stop(mut self) {
+        for server in &mut self.servers {
+            let ended = server.take().stop();
             assert_eq!(ended.status.code(), Some(0), "{}", ended.stderr);
         }
     }
@@ -148,11 +154,7 @@ impl Server {
     fn change(&mut self, kind: FaultKind, edge: Edge) {
         match (kind, edge) {
             (FaultKind::Kill, Edge::Begin) => {
-                let Process::Serving(daemon) = mem::replace(&mut self.process, Process::Killed)
-                else {
-                    panic!("it does not serve")
-                };
-                assert!(daemon.kill(), "{}: the server had ended", self.place);
+                assert!(self.take().kill(), "{}: the server had ended", self.place);
             }
             (FaultKind::Kill, Edge::End) => {
                 self.process = Process::Starting(self.bed.launch(&self.place, &[]));
@@ -160,6 +162,14 @@ impl Server {
             (FaultKind::Suspend, Edge::Begin) => self.signal(Signal::STOP),
             (FaultKind::Suspend, Edge::End) => self.signal(Signal::CONT),
         }
+    }
+
+    /// Takes the process away.
+    fn take(&mut self) -> Daemon {
+        let Process::Serving(daemon) = mem::replace(&mut self.process, Process::Killed) else {
+            panic!("it does not serve")
+        };
+        daemon
     }
 
     fn signal(&self, signal: Signal) {
@@ -173,6 +183,16 @@ impl Server {
             Process::Starting(starting) => Process::Serving(starting.ready()),
             process => process,
         };
+    }
+}
+
+/// If the test fails, the logs of the servers may say why.
+impl Drop for Server {
+    fn drop(&mut self) {
+        if thread::panicking() {
+            let log = fs::read_to_string(self.bed.path("sealpostd.log")).unwrap_or_default();
+            println!("The log of {}:\n{log}", self.place);
+        }
     }
 }
 
@@ -212,12 +232,29 @@ impl Clients {
             (ledger.acknowledged.len(), ledger.received)
         };
         let before: Vec<_> = self.members.iter().map(counts).collect();
-        until("every client is served", || {
-            self.members.iter().zip(&before).all(|(member, (acknowledged, received))| {
-                let now = counts(member);
-                now.0 > *acknowledged && now.1 > *received
-            })
+        self.until("served", |member, index| {
+            let ((acknowledged, received), now) = (before[index], counts(member));
+            now.0 > acknowledged && now.1 > received
         });
+    }
+
+    /// Waits until something holds for every client.
+    fn until(&self, what: &str, holds: impl Fn(&Sender, usize) -> bool) {
+        let begin = Instant::now();
+        loop {
+            let members = self.members.iter().enumerate();
+            let left: Vec<_> = members.filter(|(index, member)| !holds(member, *index)).collect();
+            if left.is_empty() {
+                return;
+            }
+            for (index, member) in &left {
+                if begin.elapsed() > PATIENCE {
+                    println!("client {index} is not {what}: {}", report(&member.ledger()));
+                }
+            }
+            assert!(begin.elapsed() < PATIENCE, "{} clients are not {what}", left.len());
+            thread::sleep(GLANCE);
+        }
     }
 
     /// Has a client go to another server.
@@ -232,14 +269,25 @@ impl Clients {
     /// Waits until everything has arrived and is acknowledged.
     fn finish(self) -> (Vec<Ledger>, ProgramBed) {
         self.members.iter().for_each(Sender::pause);
-        until("everything is delivered", || {
-            self.members.iter().all(|member| {
-                let ledger = member.ledger();
-                ledger.delivered == ledger.sent
-            })
+        self.until("done", |member, _| {
+            let ledger = member.ledger();
+            ledger.delivered == ledger.sent
         });
         (self.members.into_iter().map(Sender::stop).collect(), self.bed)
     }
+}
+
+/// How far a client has come, and what troubled it last.
+fn report(ledger: &Ledger) -> String {
+    let Ledger { sent, delivered, received, troubles, .. } = ledger;
+    let mut text = format!(
+        "{sent} sent, {} acknowledged, {delivered} delivered, {received} received",
+        ledger.acknowledged.len()
+    );
+    for (at, notice) in troubles {
+        text += &format!("\n  {at} {notice:?}");
+    }
+    text
 }
 
 const fn peer(member: usize) -> usize {
@@ -263,6 +311,19 @@ fn hasty() -> Limits {
 /// Draws faults.
 struct Draws(Entropy);
 
+/// What happens until every client must be served again.
+struct Round {
+    faults: Vec<Fault>,
+    /// Clients that go to another server, and when.
+    moves: Vec<(Duration, usize)>,
+}
+
+enum Step {
+    Move(usize),
+    Fail(Fault),
+    Recover(Fault),
+}
+
 /// Something that fails, from `at` for as long as it `lasts`.
 #[derive(Clone, Copy, Debug)]
 struct Fault {
@@ -270,6 +331,13 @@ struct Fault {
     kind: FaultKind,
     at: Duration,
     lasts: Duration,
+}
+
+impl fmt::Display for Fault {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { victim, kind, at, lasts } = self;
+        write!(f, "{victim:?}: {kind:?} after {at:?} for {lasts:?}")
+    }
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -299,6 +367,13 @@ impl Draws {
         Self(entropy_of(seed))
     }
 
+    fn round(&mut self) -> Round {
+        let faults = self.faults();
+        let moves =
+            (0..self.below(MOST_MOVES)).map(|_| (self.time(LONGEST_ROUND), self.below(MEMBERS)));
+        Round { moves: moves.collect(), faults }
+    }
+
     /// Draws faults of one to four different victims.
     fn faults(&mut self) -> Vec<Fault> {
         let servers = (0..SERVERS).map(Victim::Server);
@@ -306,7 +381,7 @@ impl Draws {
         let count = 1 + self.below(4);
         let fault = |_| {
             let victim = victims.swap_remove(self.below(victims.len()));
-            let (kind, longest) = if self.coin() {
+            let (kind, longest) = if self.below(2) == 0 {
                 (FaultKind::Kill, LONGEST_DEATH)
             } else {
                 (FaultKind::Suspend, LONGEST_SUSPENSION)
@@ -318,10 +393,6 @@ impl Draws {
 
     fn time(&mut self, longest: Duration) -> Duration {
         Duration::from_millis(self.0.below(u64::try_from(longest.as_millis()).unwrap()))
-    }
-
-    fn coin(&mut self) -> bool {
-        self.below(2) == 0
     }
 
     fn below(&mut self, bound: usize) -> usize {
@@ -342,6 +413,8 @@ struct Figures {
     lost: usize,
     duplicated: usize,
     out_of_order: usize,
+    /// How often a client was left because the account was online elsewhere, which it never was.
+    displaced: usize,
     /// The longest time for which a client had nothing acknowledged, faults included.
     longest_pause: Duration,
     /// The longest time from the end of the last fault until every client was served.
@@ -349,8 +422,9 @@ struct Figures {
 }
 
 impl Figures {
-    fn count(&mut self, faults: &[Fault]) {
-        for fault in faults {
+    fn count(&mut self, round: &Round) {
+        self.moves += round.moves.len();
+        for fault in &round.faults {
             *match (fault.victim, fault.kind) {
                 (Victim::Server(_), FaultKind::Kill) => &mut self.servers_killed,
                 (Victim::Server(_), FaultKind::Suspend) => &mut self.servers_suspended,
@@ -373,10 +447,11 @@ impl Figures {
             self.duplicated += has.len() - different.len();
             self.out_of_order += has.windows(2).filter(|pair| pair[0] > pair[1]).count();
             self.longest_pause = self.longest_pause.max(ledger.longest_pause);
+            self.displaced += ledger.displaced;
             failed += ledger.failed;
         }
-        let wrong = (self.lost, self.duplicated, self.out_of_order, failed);
-        assert_eq!(wrong, (0, 0, 0, 0), "{self:#?}");
+        let wrong = [self.lost, self.duplicated, self.out_of_order, self.displaced, failed];
+        assert_eq!(wrong, [0; 5], "{self:#?}");
     }
 }
 
@@ -395,5 +470,8 @@ const LATEST: Duration = Duration::from_secs(4);
 const LONGEST_DEATH: Duration = Duration::from_secs(8);
 /// Longer than servers and clients wait for an answer.
 const LONGEST_SUSPENSION: Duration = Duration::from_secs(14);
-/// The time between two chances that a client moves.
-const MEANWHILE: Duration = Duration::from_millis(200);
+/// Within which clients move, and how many times.
+const LONGEST_ROUND: Duration = Duration::from_secs(12);
+const MOST_MOVES: usize = 40;
+/// How often it is seen whether something holds.
+const GLANCE: Duration = Duration::from_millis(20);

@@ -1,7 +1,7 @@
 //! The programs as child processes of a test.
 #![allow(dead_code, reason = "each suite uses a part")]
 
-mod daemon;
+pub(crate) mod daemon;
 pub(crate) mod group_bed;
 #[cfg(target_os = "linux")]
 pub(crate) mod memory;
@@ -28,7 +28,7 @@ use sealpost_storage::client::{ClientStorage, HistoryEntry, SqliteClientStorage}
 use serde_json::Value;
 use tempfile::TempDir;
 
-pub(crate) use daemon::{Daemon, Starting};
+pub(crate) use daemon::Daemon;
 
 /// How long a test waits for an event that must happen.
 pub(crate) const PATIENCE: Duration = Duration::from_mins(1);

@@ -1,6 +1,6 @@
 //! A client in the test's own process that keeps many messages under way.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::path::Path;
 use std::sync::mpsc::{self, Receiver, RecvTimeoutError};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -8,11 +8,12 @@ use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
 
 use sealpost_core::client::store::{Content, InboxItem, ReceivedContent};
-use sealpost_core::client::{self, Client, Command, Limits, Notice, Token};
+use sealpost_core::client::{self, Client, Command, Limits, Notice, OfflineReason, Token};
 use sealpost_core::ids::{MessageId, Phone, UserRef};
 use sealpost_core::keys::SymmetricKey;
+use sealpost_core::time::Timestamp;
 use sealpost_mio::{Application, ClientHost, Control, Handle, HostConfig};
-use sealpost_programs::{CryptoName, entropy, runner};
+use sealpost_programs::{CryptoName, entropy, now, runner};
 use sealpost_storage::client::{ClientStorage, SqliteClientStorage};
 use sealpost_storage::key_file::KeyFile;
 
@@ -41,6 +42,11 @@ pub(crate) struct Ledger {
     pub(crate) out_of_order: Option<u64>,
     /// How many numbers the client queued and then gave up.
     pub(crate) failed: usize,
+    /// How often the client was told that its account is online elsewhere, which it never was. It
+    /// has connected again.
+    pub(crate) displaced: usize,
+    /// Notices of the connection and of failures, the last ones, with their times.
+    pub(crate) troubles: VecDeque<(Timestamp, Notice)>,
     /// The longest time without an acknowledgement while some were due.
     pub(crate) longest_pause: Duration,
     /// When a number was acknowledged last.
@@ -98,6 +104,9 @@ impl Sender {
 impl Ledger {
     /// Records an output of the client. Returns false once the client has stopped.
     fn record(&mut self, output: Output) -> bool {
+        if let Output::Notice(notice) = &output {
+            self.note(notice);
+        }
         match output {
             Output::Received(number) => {
                 if number == self.received + 1 {
@@ -116,10 +125,31 @@ impl Ledger {
             }
             Output::Notice(Notice::Failed { ids, .. }) => self.failed += ids.len(),
             Output::Notice(Notice::SendRefused { refusal, .. }) => panic!("{refusal}"),
+            Output::Notice(Notice::Offline { reason: OfflineReason::Displaced, .. }) => {
+                self.displaced += 1;
+            }
             Output::Notice(Notice::Stopped) => return false,
             Output::Notice(_) => {}
         }
         true
+    }
+
+    /// Keeps what explains why nothing is acknowledged.
+    #[expect(clippy::wildcard_enum_match_arm, reason = "few of the notices matter here")]
+    fn note(&mut self, notice: &Notice) {
+        match notice {
+            Notice::Online { .. }
+            | Notice::CaughtUp { .. }
+            | Notice::Offline { .. }
+            | Notice::HeldBack { .. }
+            | Notice::Suspicious { .. }
+            | Notice::StoreFailed { .. } => {}
+            _ => return,
+        }
+        if self.troubles.len() == TROUBLES {
+            self.troubles.pop_front();
+        }
+        self.troubles.push_back((now().unwrap(), notice.clone()));
     }
 
     /// A message that is stored first and delivered later counts once.
@@ -244,18 +274,23 @@ pub(crate) fn impatient() -> Limits {
 
 fn run(handle: &Handle<Client>, outputs: &Receiver<Output>, to: Phone, ledger: &Mutex<Ledger>) {
     loop {
-        let mut now = lock(ledger);
-        while !now.paused && now.sent < now.acknowledged.len() as u64 + UNDER_WAY {
-            now.sent += 1;
-            let content = Content::Text(now.sent.to_string());
+        let mut progress = lock(ledger);
+        while !progress.paused && progress.sent < progress.acknowledged.len() as u64 + UNDER_WAY {
+            progress.sent += 1;
+            let content = Content::Text(progress.sent.to_string());
             let to = UserRef::Phone(to);
-            handle.command(Command::Send { token: Token(now.sent), to, content });
+            handle.command(Command::Send { token: Token(progress.sent), to, content });
         }
-        drop(now);
+        drop(progress);
         match outputs.recv_timeout(Duration::from_millis(20)) {
             Ok(output) => {
-                if !lock(ledger).record(output) {
+                let mut progress = lock(ledger);
+                let displaced = progress.displaced;
+                if !progress.record(output) {
                     return;
+                }
+                if progress.displaced > displaced {
+                    handle.command(Command::Connect);
                 }
             }
             Err(RecvTimeoutError::Timeout) => {}
@@ -270,3 +305,4 @@ fn lock(ledger: &Mutex<Ledger>) -> MutexGuard<'_, Ledger> {
 }
 
 const UNDER_WAY: u64 = 50;
+const TROUBLES: usize = 16;
