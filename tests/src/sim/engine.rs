@@ -5,7 +5,7 @@
 //! what only several servers see: which of them has a user's session, what they tell each other, and
 //! mailboxes as they were a moment ago.
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
 use sealpost_core::ids::UserId;
 use sealpost_core::server::store::{
@@ -68,6 +68,10 @@ pub(super) struct SessionRecord {
 #[derive(Debug, Default)]
 pub(super) struct Engine {
     sessions: BTreeMap<UserId, SessionRecord>,
+    /// Place of the last session of each user on each server.
+    places: BTreeMap<(ServerName, UserId), Seq>,
+    /// Sessions that servers have, whether or not they have been displaced.
+    open: BTreeSet<(ServerName, UserId)>,
     last_place: u64,
     mailboxes: BTreeMap<UserId, History>,
     /// Time until which each fault lasts.
@@ -145,11 +149,35 @@ impl Engine {
         self.last_place += 1;
         let place = Seq(self.last_place);
         self.sessions.insert(user, SessionRecord { name, place });
+        self.places.insert((name, user), place);
         place
     }
 
     pub(super) fn session(&self, user: UserId) -> Option<SessionRecord> {
         self.sessions.get(&user).copied()
+    }
+
+    /// A server says that a session has begun.
+    pub(super) fn opened(&mut self, name: ServerName, user: UserId) {
+        self.open.insert((name, user));
+    }
+
+    /// A server says that a session has ended.
+    pub(super) fn closed(&mut self, name: ServerName, user: UserId) {
+        self.open.remove(&(name, user));
+    }
+
+    /// Whether a server has a session of a user that began before `place`.
+    pub(super) fn has_session_before(&self, name: ServerName, user: UserId, place: Seq) -> bool {
+        let own = self.places.get(&(name, user)).copied().unwrap_or_default();
+        self.open.contains(&(name, user)) && own < place
+    }
+
+    /// A user with sessions on two servers that run.
+    pub(super) fn has_two_sessions(&self, runs: impl Fn(ServerName) -> bool) -> Option<UserId> {
+        let mut users = BTreeSet::new();
+        let mut sessions = self.open.iter().filter(|(name, _)| runs(*name));
+        sessions.find(|(_, user)| !users.insert(*user)).map(|(_, user)| *user)
     }
 
     /// The store was changed in another way: no page is older.

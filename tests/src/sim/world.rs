@@ -149,6 +149,7 @@ impl World {
             queue: EventQueue::new(),
             network: Network::default(),
             unreachable: vec![Mono(0); settings.clients],
+            registering_at: vec![None; settings.clients],
             captured: VecDeque::new(),
             capture: plan.has_active_attackers(),
             dice,
