@@ -7,7 +7,7 @@
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
-use sealpost_core::ids::UserId;
+use sealpost_core::ids::{UserId, UserRef};
 use sealpost_core::server::store::{
     Page, PageLimit, Seq, StoreOp, StoreOutcome, StoreReply, StoredItem,
 };
@@ -70,6 +70,8 @@ pub(super) struct Engine {
     sessions: BTreeMap<UserId, SessionRecord>,
     /// Place of the last session of each user on each server.
     places: BTreeMap<(ServerName, UserId), Seq>,
+    /// Place of the last session elsewhere that each server has heard of.
+    heard: BTreeMap<(ServerName, UserId), Seq>,
     /// Sessions that servers have, whether or not they have been displaced.
     open: BTreeSet<(ServerName, UserId)>,
     last_place: u64,
@@ -157,9 +159,17 @@ impl Engine {
         self.sessions.get(&user).copied()
     }
 
-    /// A server says that a session has begun.
-    pub(super) fn opened(&mut self, name: ServerName, user: UserId) {
+    /// A server says that a session has begun. Returns whether it may: it has not heard of a later one.
+    pub(super) fn opened(&mut self, name: ServerName, user: UserId) -> bool {
         self.open.insert((name, user));
+        let heard = self.heard.get(&(name, user)).copied().unwrap_or_default();
+        !self.has_session_before(name, user, heard)
+    }
+
+    /// A server has heard of a session elsewhere.
+    pub(super) fn heard(&mut self, name: ServerName, user: UserId, place: Seq) {
+        let heard = self.heard.entry((name, user)).or_default();
+        *heard = place.max(*heard);
     }
 
     /// A server says that a session has ended.
@@ -273,7 +283,6 @@ pub(super) fn carry_out(store: &mut ServerStore, op: StoreOp) -> StoreOutcome {
 
 /// Users whose mailboxes or accounts an operation concerns, as far as it names them.
 pub(super) fn users(op: &StoreOp) -> Vec<UserId> {
-    use sealpost_core::ids::UserRef;
     match op {
         StoreOp::FindUser(UserRef::Id(user))
         | StoreOp::RecordReconnect { user, .. }

@@ -35,11 +35,19 @@ impl World {
 
     /// Checks that a server that hears of a later session of a user has none any more.
     fn check_displaced(&mut self, name: ServerName, what: Elsewhere) {
-        if let Elsewhere::SessionBegun { user, place } = what
-            && self.engine.has_session_before(name, user, place)
-        {
+        let Elsewhere::SessionBegun { user, place } = what else { return };
+        self.engine.heard(name, user, place);
+        if self.engine.has_session_before(name, user, place) {
             let server = name.server;
             self.env.violate(|| format!("server {server} keeps a session of {user}, displaced"));
+        }
+    }
+
+    /// Checks that a session that begins was not displaced while it was being granted.
+    pub(super) fn check_opened(&mut self, server: usize, user: UserId) {
+        let name = self.server_name(server);
+        if !self.engine.opened(name, user) {
+            self.env.violate(|| format!("server {server} begins a session of {user}, displaced"));
         }
     }
 

@@ -64,8 +64,7 @@ impl World {
                 self.env.tally.state("session of an unresponsive client ended");
             }
             server::Notice::SessionOpened { user, conn } => {
-                let name = self.server_name(server);
-                self.engine.opened(name, user);
+                self.check_opened(server, user);
                 self.note_session(user);
                 self.check_session(server, conn);
             }
