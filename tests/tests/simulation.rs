@@ -20,6 +20,15 @@ fn run_seeds(
     crypto: CryptoKind,
     check: impl Fn(&Plan) -> Option<String> + Sync,
 ) -> Vec<(u64, String)> {
+    run_plans(seeds, |seed| Plan::from_seed(seed, crypto, &families()), check)
+}
+
+/// Runs the plans that are made of these seeds.
+fn run_plans(
+    seeds: std::ops::Range<u64>,
+    plan: impl Fn(u64) -> Plan + Sync,
+    check: impl Fn(&Plan) -> Option<String> + Sync,
+) -> Vec<(u64, String)> {
     let (next, failed) = (AtomicU64::new(seeds.start), Mutex::new(Vec::new()));
     let work = || {
         loop {
@@ -27,7 +36,7 @@ fn run_seeds(
             if seed >= seeds.end {
                 return;
             }
-            let plan = Plan::from_seed(seed, crypto, &families());
+            let plan = plan(seed);
             if let Some(violation) = check(&plan) {
                 failed.lock().unwrap().push((seed, violation));
             }
@@ -44,14 +53,23 @@ fn run_seeds(
 
 #[test]
 fn three_hundred_seeds_pass_and_repeat_exactly() {
-    let failed = run_seeds(1..301, CryptoKind::Insecure, |plan| {
-        let first = run(plan);
-        let second = run(plan);
-        first.violation.clone().or_else(|| {
-            (first != second).then(|| format!("{:016x}, then {:016x}", first.digest, second.digest))
-        })
-    });
-    assert_eq!(failed, []);
+    assert_eq!(run_seeds(1..301, CryptoKind::Insecure, passes_and_repeats), []);
+}
+
+#[test]
+fn a_hundred_seeds_with_several_servers_pass_and_repeat_exactly() {
+    let plan = |seed: u64| {
+        let servers = 2 + usize::try_from(seed % 3).unwrap();
+        Plan::with_servers(seed, CryptoKind::Insecure, &families(), servers)
+    };
+    assert_eq!(run_plans(1_001..1_101, plan, passes_and_repeats), []);
+}
+
+fn passes_and_repeats(plan: &Plan) -> Option<String> {
+    let (first, second) = (run(plan), run(plan));
+    first.violation.clone().or_else(|| {
+        (first != second).then(|| format!("{:016x}, then {:016x}", first.digest, second.digest))
+    })
 }
 
 #[test]

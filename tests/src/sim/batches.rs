@@ -147,17 +147,17 @@ impl World {
         if self.engine.has(EngineFault::LostAnswers, now) && self.env.dice.chance(300) {
             self.env.tally.state("engine: answer lost");
             match self.env.dice.below(3) {
-                0 => self.run_unknown(name, ticket, op),
+                0 => self.run_unknown(name, ticket, &op),
                 1 => {
                     if let Some(half) = first_half(&op) {
-                        self.run_unknown(name, ticket, half);
+                        self.run_unknown(name, ticket, &half);
                     }
                 }
                 _ => {}
             }
             return self.has_failed(name, index, StoreError::Unavailable);
         }
-        let (outcome, wait) = self.run_known(name, ticket, op);
+        let (outcome, wait) = self.run_known(name, ticket, &op);
         self.has_outcome(name, index, outcome, wait);
     }
 
@@ -179,16 +179,16 @@ impl World {
 
     /// Carries an operation out that its server will know to be carried out. Returns how long the
     /// answer waits.
-    fn run_known(&mut self, name: ServerName, ticket: Ticket, op: StoreOp) -> (StoreOutcome, u64) {
-        let before = match &op {
+    fn run_known(&mut self, name: ServerName, ticket: Ticket, op: &StoreOp) -> (StoreOutcome, u64) {
+        let before = match op {
             StoreOp::BeginSession { user, .. } => self.engine.session(*user),
             _ => None,
         };
-        let (outcome, changed) = self.perform(name, ticket, &op);
+        let (outcome, changed) = self.perform(name, ticket, op);
         for owner in changed {
             self.engine.has_written(name, owner);
         }
-        let wait = match (&op, &outcome) {
+        let wait = match (op, &outcome) {
             (
                 StoreOp::BeginSession { user, place },
                 Ok(StoreReply::SessionBegun(SessionOutcome::Begun(_))),
@@ -199,8 +199,8 @@ impl World {
     }
 
     /// Carries an operation out of which its server does not learn.
-    fn run_unknown(&mut self, name: ServerName, ticket: Ticket, op: StoreOp) {
-        let _ = self.perform(name, ticket, &op);
+    fn run_unknown(&mut self, name: ServerName, ticket: Ticket, op: &StoreOp) {
+        let _ = self.perform(name, ticket, op);
     }
 
     /// Carries an operation out. Returns the mailboxes that it has changed.
@@ -270,7 +270,7 @@ impl World {
         let LateOp { name, ticket, op, owner, version } = late;
         if self.engine.version(owner) == version {
             self.env.tally.state("engine: operation late");
-            self.run_unknown(name, ticket, op);
+            self.run_unknown(name, ticket, &op);
         }
     }
 
@@ -285,7 +285,7 @@ impl World {
             let (ticket, op) = batch.ops[index].clone();
             let waits = self.engine.waits_until(server, &op, self.env.queue.now()).is_some();
             if batch.outcomes[index].is_none() && !waits {
-                self.run_unknown(name, ticket, op);
+                self.run_unknown(name, ticket, &op);
             }
         }
     }

@@ -68,6 +68,7 @@ impl World {
         self.check_applications();
         self.let_reads_end();
         self.check_nothing_held();
+        self.check_sessions();
         self.check_invitations();
         // Greedy users are gone, with what is stored for them.
         let store = self.store.read();

@@ -5,9 +5,9 @@
 //! what only several servers see: which of them has a user's session, what they tell each other, and
 //! mailboxes as they were a moment ago.
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
-use sealpost_core::ids::UserId;
+use sealpost_core::ids::{UserId, UserRef};
 use sealpost_core::server::store::{
     Page, PageLimit, Seq, StoreOp, StoreOutcome, StoreReply, StoredItem,
 };
@@ -75,6 +75,12 @@ pub(super) enum SessionBegins {
 #[derive(Debug, Default)]
 pub(super) struct Engine {
     sessions: BTreeMap<UserId, SessionRecord>,
+    /// Place of the last session of each user on each server.
+    places: BTreeMap<(ServerName, UserId), Seq>,
+    /// Place of the last session elsewhere that each server has heard of.
+    heard: BTreeMap<(ServerName, UserId), Seq>,
+    /// Sessions that servers have, whether or not they have been displaced.
+    open: BTreeSet<(ServerName, UserId)>,
     last_place: u64,
     mailboxes: BTreeMap<UserId, History>,
     /// Time until which each fault lasts.
@@ -164,11 +170,43 @@ impl Engine {
             return SessionBegins::Never;
         }
         self.sessions.insert(user, SessionRecord { name, place });
+        self.places.insert((name, user), place);
         SessionBegins::Now
     }
 
     pub(super) fn session(&self, user: UserId) -> Option<SessionRecord> {
         self.sessions.get(&user).copied()
+    }
+
+    /// A server says that a session has begun. Returns whether it may: it has not heard of a later one.
+    pub(super) fn opened(&mut self, name: ServerName, user: UserId) -> bool {
+        self.open.insert((name, user));
+        let heard = self.heard.get(&(name, user)).copied().unwrap_or_default();
+        !self.has_session_before(name, user, heard)
+    }
+
+    /// A server has heard of a session elsewhere.
+    pub(super) fn heard(&mut self, name: ServerName, user: UserId, place: Seq) {
+        let heard = self.heard.entry((name, user)).or_default();
+        *heard = place.max(*heard);
+    }
+
+    /// A server says that a session has ended.
+    pub(super) fn closed(&mut self, name: ServerName, user: UserId) {
+        self.open.remove(&(name, user));
+    }
+
+    /// Whether a server has a session of a user that began before `place`.
+    pub(super) fn has_session_before(&self, name: ServerName, user: UserId, place: Seq) -> bool {
+        let own = self.places.get(&(name, user)).copied().unwrap_or_default();
+        self.open.contains(&(name, user)) && own < place
+    }
+
+    /// A user with sessions on two servers that run.
+    pub(super) fn has_two_sessions(&self, runs: impl Fn(ServerName) -> bool) -> Option<UserId> {
+        let mut users = BTreeSet::new();
+        let mut sessions = self.open.iter().filter(|(name, _)| runs(*name));
+        sessions.find(|(_, user)| !users.insert(*user)).map(|(_, user)| *user)
     }
 
     /// The store was changed in another way: no page is older.
@@ -264,7 +302,6 @@ pub(super) fn carry_out(store: &mut ServerStore, op: StoreOp) -> StoreOutcome {
 
 /// Users whose mailboxes or accounts an operation concerns, as far as it names them.
 pub(super) fn users(op: &StoreOp) -> Vec<UserId> {
-    use sealpost_core::ids::UserRef;
     match op {
         StoreOp::FindUser(UserRef::Id(user))
         | StoreOp::RecordReconnect { user, .. }

@@ -34,6 +34,9 @@ pub(super) struct Environment {
     pub(super) settings: Settings,
     /// For each server, whether its process is running.
     pub(super) servers_up: Vec<bool>,
+    /// For each client that registers, the server that it stays with: one-time passwords are in the
+    /// memory of one server.
+    pub(super) registering_at: Vec<Option<usize>>,
     /// For each client, the time until which it cannot reach the server.
     pub(super) unreachable: Vec<Mono>,
     /// Last packets of clients on the wire, for attackers.
@@ -94,7 +97,11 @@ impl Environment {
         self.trace.note(now, &[1, conn.0], || format!("{who} dials {}", conn.0));
         let there = self.latency();
         let back = self.latency();
-        let at = self.choose_server();
+        let registering_at = match who {
+            ProcessId::Client(index) => self.registering_at[index],
+            ProcessId::Server(_) | ProcessId::Scripted(_) | ProcessId::Greedy(_) => None,
+        };
+        let at = registering_at.unwrap_or_else(|| self.choose_server());
         let id = self.network.add(who, conn, at);
         let Some(link) = self.network.links.get_mut(&id) else { return };
         link.client.open = true;

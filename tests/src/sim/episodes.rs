@@ -207,9 +207,13 @@ pub(super) fn several_servers(
         let at_ms = dice.below(settings.end_ms);
         steps.push(Step { at_ms, kind: StepKind::Engine { fault, ms } });
     }
-    for _ in 0..dice.below(8) {
+    let pair = |dice: &mut Dice<'_>| {
         let client = dice.index(settings.clients);
-        let other = (client + 1 + dice.index(settings.clients - 1)) % settings.clients;
+        (client, (client + 1 + dice.index(settings.clients - 1)) % settings.clients)
+    };
+    let mostly = pair(dice);
+    for _ in 0..dice.below(10) {
+        let (client, other) = if dice.chance(600) { mostly } else { pair(dice) };
         let at_ms = dice.below(settings.end_ms);
         let mut add = |after_ms, kind| steps.push(Step { at_ms: at_ms + after_ms, kind });
         let send = |from, to, count| StepKind::Send { from, to, count, size: 30 };

@@ -30,6 +30,33 @@ impl World {
             });
             self.env.trace.note(now, &[16], || format!("server {} hears {what:?}", name.server));
             self.input_server(name.server, Input::Event(Event::Command(Command::Elsewhere(what))));
+            self.check_displaced(name, what);
+        }
+    }
+
+    /// Checks that a server that hears of a later session of a user has none any more.
+    fn check_displaced(&mut self, name: ServerName, what: Elsewhere) {
+        let Elsewhere::SessionBegun { user, place } = what else { return };
+        self.engine.heard(name, user, place);
+        if self.engine.has_session_before(name, user, place) {
+            let server = name.server;
+            self.env.violate(|| format!("server {server} keeps a session of {user}, displaced"));
+        }
+    }
+
+    /// Checks that a session that begins was not displaced while it was being granted.
+    pub(super) fn check_opened(&mut self, server: usize, user: UserId) {
+        let name = self.server_name(server);
+        if !self.engine.opened(name, user) {
+            self.env.violate(|| format!("server {server} begins a session of {user}, displaced"));
+        }
+    }
+
+    /// Checks that at rest nobody has sessions on two servers.
+    pub(super) fn check_sessions(&mut self) {
+        let runs = |name: ServerName| self.server_name(name.server) == name;
+        if let Some(user) = self.engine.has_two_sessions(runs) {
+            self.env.violate(|| format!("user {user} has sessions on two servers"));
         }
     }
 
@@ -71,7 +98,12 @@ impl World {
 
     /// A server has read a mailbox, and tells itself if its owner's session is not there any more.
     pub(super) fn tell_found(&mut self, name: ServerName, owner: UserId) {
-        let session = self.engine.session(owner).filter(|session| session.name != name);
+        let session = self.engine.session(owner);
+        if session.is_none() && self.has_account(owner) {
+            // The session began with the account, and could not be recorded then.
+            self.engine.begin_session(owner, name, Seq::START);
+        }
+        let session = session.filter(|session| session.name != name);
         let what = if !self.has_account(owner) {
             Elsewhere::AccountChanged { user: owner, change: AccountChange::Deleted }
         } else if let Some(session) = session {

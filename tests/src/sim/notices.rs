@@ -64,10 +64,15 @@ impl World {
                 self.env.tally.state("session of an unresponsive client ended");
             }
             server::Notice::SessionOpened { user, conn } => {
+                self.check_opened(server, user);
                 self.note_session(user);
                 self.check_session(server, conn);
             }
-            server::Notice::SessionClosed { user, .. } => self.note_session_ended(user),
+            server::Notice::SessionClosed { user, .. } => {
+                let name = self.server_name(server);
+                self.engine.closed(name, user);
+                self.note_session_ended(user);
+            }
             server::Notice::Registered { .. }
             | server::Notice::Reconfigured
             | server::Notice::ReconfigurationRefused { .. } => {}
@@ -154,6 +159,7 @@ impl World {
         match notice {
             Notice::Online { pending, .. } => {
                 self.apps[client].online = true;
+                self.env.registering_at[client] = None;
                 self.apps[client].denied = false;
                 self.apps[client].caught_up = pending.is_none();
                 self.expect_catching_up(client, *pending);

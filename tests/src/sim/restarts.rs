@@ -137,6 +137,7 @@ impl World {
         let (asked, clients) = (self.invitations.is_some(), self.clients.len());
         let choose = || Invitations::choose(client, clients, &mut self.env.dice);
         let invitation = asked.then(choose).flatten();
+        self.env.registering_at[client] = Some(client % self.servers.len());
         self.command(client, Command::Register { invitation });
     }
 }

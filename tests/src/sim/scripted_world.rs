@@ -142,6 +142,7 @@ impl Deployment for World {
         let user = self.apps[device.0].user;
         self.apps.push(App { user, ..App::new(account + 1) });
         self.env.unreachable.push(Mono(0));
+        self.env.registering_at.push(None);
         if let Some(script) = &mut self.script {
             script.accounts.push(account);
         }

@@ -5,6 +5,7 @@ use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use sealpost_core::address::Transport;
 use sealpost_core::client::store::{ClientOp, ClientReply};
 use sealpost_core::client::{self, Client, Command};
+use sealpost_core::crypto::Crypto;
 use sealpost_core::frame::{Event, Input};
 use sealpost_core::ids::Ticket;
 use sealpost_core::server::limits::Limits;
@@ -35,7 +36,7 @@ use super::recordings::Recordings;
 use super::script::Script;
 use super::server_keys::ServerKeys;
 use super::server_store::ServerStore;
-use super::settings::{Otps, Registering};
+use super::settings::{Otps, Registering, Settings};
 use super::state_names::{store_state, store_words};
 use super::step::{End, Step};
 use super::tally::Tally;
@@ -131,24 +132,20 @@ impl World {
             clients.iter().map(|node| *node.host.crypto.public_key().fingerprint()).collect();
         let mut attackers = Attackers::new(&server_config, settings.crypto, settings.clients);
         let mut greedy = GreedyUser::all(&attackers, &settings);
-        let server = Node::new(ProcessId::Server(0), server_crypto, store.clone());
+        let servers = server_nodes(server_crypto, &store, &settings, &mut dice);
         let invitations = (settings.registering == Registering::Invited).then(|| {
             let others = greedy.iter_mut().map(|user| &mut user.client);
             for client in others.chain([&mut attackers.mallory.client]) {
                 client.invitation = Some(Invitations::of_others());
             }
-            let now = server.host.now(Mono(0)).wall;
+            let now = servers[0].host.now(Mono(0)).wall;
             Invitations::issue(plan, &mut store.change(), now)
         });
-        let others = (1..settings.servers).map(|index| {
-            let crypto = settings.crypto.runner(0, dice.number());
-            Node::new(ProcessId::Server(index), crypto, store.clone())
-        });
-        let servers: Vec<_> = [server].into_iter().chain(others).collect();
         let env = Environment {
             queue: EventQueue::new(),
             network: Network::default(),
             unreachable: vec![Mono(0); settings.clients],
+            registering_at: vec![None; settings.clients],
             captured: VecDeque::new(),
             capture: plan.has_active_attackers(),
             dice,
@@ -429,6 +426,18 @@ impl World {
             self.env.violate(|| what);
         }
     }
+}
+
+/// The servers of a world, which have the same key and the same store.
+fn server_nodes(
+    first: Crypto,
+    store: &ServerStore,
+    settings: &Settings,
+    dice: &mut Dice<'_>,
+) -> Vec<Node<Server, ServerStore>> {
+    let node = |(index, crypto)| Node::new(ProcessId::Server(index), crypto, store.clone());
+    let others = (1..settings.servers).map(|_| settings.crypto.runner(0, dice.number()));
+    [first].into_iter().chain(others).enumerate().map(node).collect()
 }
 
 /// Bound on the actions that follow from one input. Each kind of work has a limit, and one input may

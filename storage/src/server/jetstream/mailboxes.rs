@@ -101,8 +101,7 @@ impl<'a> Mailboxes<'a> {
     ) -> Result<CreateOutcome, Failure> {
         let outcome = self.accounts().create(new).await?;
         if let CreateOutcome::Created(user) = outcome {
-            // The account exists. If the session is not on record, mail from other servers comes
-            // when this one looks again.
+            // The account exists. If the session could not be recorded, the first page does it.
             let _ = self.begin_session(user, 0).await;
         }
         Ok(outcome)
@@ -139,6 +138,19 @@ impl<'a> Mailboxes<'a> {
         Ok(Some(usage))
     }
 
+    /// A session on this server that began with its account, and could not be recorded then, is recorded
+    /// now. Otherwise this server would not be told what others append.
+    async fn record_first_session(&self, open: &OpenMailbox) -> Result<(), Failure> {
+        let is_recorded = open.mailbox.session.is_some() || open.mailbox.is_closed;
+        if is_recorded || !self.accounts().exists(open.owner).await? {
+            return Ok(());
+        }
+        let session = Some(self.servers.session(0));
+        let mailbox = Mailbox { session, ..open.mailbox.clone() };
+        // If another server was faster, it has the session.
+        self.commit(open, &[], &mailbox).await
+    }
+
     pub(super) async fn read_items(
         &self,
         keys: &MailboxKeys,
@@ -158,6 +170,8 @@ impl<'a> Mailboxes<'a> {
         limit: PageLimit,
     ) -> Result<Page, Failure> {
         let open = self.read(recipient).await?;
+        // If that fails, the next page repeats it.
+        let _ = self.record_first_session(&open).await;
         let known = self.recent.revision(recipient).max(open.revision);
         self.servers.found(recipient, &open.mailbox);
         if known == 0 || open.mailbox.is_closed {
