@@ -99,8 +99,7 @@ impl<'a> Mailboxes<'a> {
     ) -> Result<CreateOutcome, Failure> {
         let outcome = self.accounts().create(new).await?;
         if let CreateOutcome::Created(user) = outcome {
-            // The account exists. If the session is not on record, mail from other servers comes
-            // when this one looks again.
+            // The account exists. If the session could not be recorded, the first page does it.
             let _ = self.begin_session(user).await;
         }
         Ok(outcome)
@@ -115,6 +114,20 @@ impl<'a> Mailboxes<'a> {
         let (before, place) = retried(async || self.try_begin_session(user).await).await?;
         self.servers.displace(user, before.session.as_ref(), place).await;
         Ok((before, place))
+    }
+
+    /// A session on this server that began with its account, and could not be recorded then, is recorded
+    /// now. Otherwise this server would not be told what others append.
+    async fn record_session_of(&self, open: &OpenMailbox) {
+        if open.mailbox.session.is_none()
+            && !open.mailbox.is_closed
+            && self.accounts().exists(open.owner).await.unwrap_or_default()
+        {
+            let session = Some(self.servers.session(open.revision.saturating_add(1)));
+            // If another server was faster, it has the session; if the engine failed, the next page
+            // repeats it.
+            let _ = self.commit(open, &[], &Mailbox { session, ..open.mailbox.clone() }).await;
+        }
     }
 
     async fn try_begin_session(&self, user: UserId) -> Result<(Mailbox, u64), Failure> {
@@ -154,6 +167,7 @@ impl<'a> Mailboxes<'a> {
         limit: PageLimit,
     ) -> Result<Page, Failure> {
         let open = self.read(recipient).await?;
+        self.record_session_of(&open).await;
         let known = self.recent.revision(recipient).max(open.revision);
         self.servers.found(recipient, &open.mailbox);
         if known == 0 || open.mailbox.is_closed {
