@@ -7,10 +7,10 @@ use sealpost_core::frame::Event;
 use sealpost_core::ids::Ticket;
 use sealpost_core::keys::Plaintext;
 use sealpost_core::server::store::{
-    CreateOutcome, Elsewhere, LookupOutcome, Page, ReconnectOutcome, Seq, SessionOutcome,
-    StoreOutcome, StoreReply, User, Waiting,
+    CreateOutcome, LookupOutcome, Page, ReconnectOutcome, Seq, SessionOutcome, StoreOutcome,
+    StoreReply, User, Waiting,
 };
-use sealpost_core::server::{Command, Server};
+use sealpost_core::server::{Command, Elsewhere, Server};
 use sealpost_core::time::Timestamp;
 use sealpost_core::wire::{
     ConfirmRequest, Lookup, Op, ReceiptsTaken, ReconnectRequest, RegisterRequest,

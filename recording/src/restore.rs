@@ -7,10 +7,10 @@ use sealpost_core::frame::Event;
 use sealpost_core::ids::{ConnId, ReceiptId, Ticket};
 use sealpost_core::keys::{Plaintext, Rejected, WrappedKey};
 use sealpost_core::server::store::{
-    CreateOutcome, Elsewhere, LookupOutcome, Page, ReconnectOutcome, Seq, SessionOutcome,
-    StoreOutcome, StoreReply, StoredItem, User, Waiting,
+    CreateOutcome, LookupOutcome, Page, ReconnectOutcome, Seq, SessionOutcome, StoreOutcome,
+    StoreReply, StoredItem, User, Waiting,
 };
-use sealpost_core::server::{Command, DeliveryId, Server};
+use sealpost_core::server::{Command, DeliveryId, Elsewhere, Server};
 use sealpost_core::time::Timestamp;
 use sealpost_core::wire::{
     ConfirmRequest, InReplyTo, Lookup, Profile, ReceiptsTaken, ReconnectRequest, RegisterRequest,

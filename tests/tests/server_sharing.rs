@@ -6,8 +6,8 @@ use std::time::Duration;
 
 use sealpost_core::frame::Event;
 use sealpost_core::ids::UserId;
-use sealpost_core::server::store::{Elsewhere, Seq, StoreOp};
-use sealpost_core::server::{AccountChange, Command};
+use sealpost_core::server::store::{Seq, StoreOp};
+use sealpost_core::server::{AccountChange, Command, Elsewhere};
 use sealpost_core::wire::{ErrorCode, Packet};
 use sealpost_storage::Storage as _;
 use sealpost_tests::beds::ServerBed;

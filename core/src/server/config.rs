@@ -8,9 +8,9 @@ use core::time::Duration;
 
 use ipnet::IpNet;
 
+use super::elsewhere::{AccountChange, Elsewhere};
 use super::limits::Limits;
 use super::registration::Registration;
-use super::store::Elsewhere;
 use crate::frame::InvalidLimits;
 use crate::ids::{Phone, UserId};
 use crate::keys::PublicKey;
@@ -147,15 +147,6 @@ pub enum Command {
         /// What the user is told.
         why: AccountChange,
     },
-}
-
-/// What an operator has done to an account.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum AccountChange {
-    /// The account is gone, for good.
-    Deleted,
-    /// The account is suspended until the operator resumes it.
-    Suspended,
 }
 
 /// What has become of an [`OtpDelivery`].

@@ -16,6 +16,7 @@ mod answers;
 mod awaits;
 mod config;
 mod counters;
+mod elsewhere;
 pub mod limits;
 mod notice;
 mod registration;
@@ -32,10 +33,11 @@ use self::awaits::{AwaitDelivery, AwaitJob, AwaitReconnectVerified, AwaitStore};
 pub use ipnet::IpNet;
 
 pub use self::config::{
-    AccountChange, Command, Config, DeliveryId, DeliveryOutcome, OtpChannel, OtpDelivery,
-    Reconfiguration, RegisteredPhones, Servers,
+    Command, Config, DeliveryId, DeliveryOutcome, OtpChannel, OtpDelivery, Reconfiguration,
+    RegisteredPhones, Servers,
 };
 pub use self::counters::{Counters, ItemCounts, Tally};
+pub use self::elsewhere::{AccountChange, Elsewhere};
 pub use self::limits::{Limits, Rate};
 pub use self::notice::Notice;
 pub use self::registration::{InvalidPhonePrefix, PhonePrefix, Registrants, Registration};

@@ -10,7 +10,6 @@ use core::time::Duration;
 use crate::frame::StoreError;
 use crate::ids::{Phone, UserId, UserRef};
 use crate::keys::{PublicKey, WrappedKey};
-use crate::server::AccountChange;
 use crate::server::limits::packet_memory;
 use crate::time::Timestamp;
 use crate::wire::{InReplyTo, InvitationHash, ItemId, Packet, SIGNATURE_LEN};
@@ -308,36 +307,6 @@ pub enum SessionOutcome {
     Begun(Waiting),
     /// A later session of the user has begun on another server.
     Overtaken,
-}
-
-/// What another server has done to the store that it shares with this one.
-///
-/// Each is a hint, which may come late, more than once, or never. It lets what is stored take effect
-/// at once, which it does without hints when the server
-/// [looks again](super::Servers::Several::look_again).
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Elsewhere {
-    /// Something was appended to the mailbox of a user whose session is here.
-    Appended {
-        /// The owner of the mailbox.
-        owner: UserId,
-    },
-    /// A session of a user began there. It displaces those that began before it.
-    SessionBegun {
-        /// The user.
-        user: UserId,
-        /// The place of the session, as in [`ReconnectOutcome::Recorded`].
-        place: Seq,
-    },
-    /// An account was deleted or suspended there.
-    AccountChanged {
-        /// The user.
-        user: UserId,
-        /// What was done.
-        change: AccountChange,
-    },
-    /// Hints may have been lost: this server was out of touch with the others.
-    Missed,
 }
 
 /// What waits for a user.

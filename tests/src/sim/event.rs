@@ -3,8 +3,7 @@
 use bytes::Bytes;
 use sealpost_core::client::Command;
 use sealpost_core::ids::{Phone, Ticket};
-use sealpost_core::server::store::Elsewhere;
-use sealpost_core::server::{DeliveryId, DeliveryOutcome};
+use sealpost_core::server::{DeliveryId, DeliveryOutcome, Elsewhere};
 
 use super::batches::{LateOp, OpStep};
 use super::engine::ServerName;

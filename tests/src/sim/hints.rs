@@ -3,10 +3,9 @@
 use sealpost_core::frame::{Event, Input};
 use sealpost_core::ids::{UserId, UserRef};
 use sealpost_core::server::store::{
-    CreateOutcome, Elsewhere, ReconnectOutcome, Seq, SessionOutcome, StoreOp, StoreOutcome,
-    StoreReply,
+    CreateOutcome, ReconnectOutcome, Seq, SessionOutcome, StoreOp, StoreOutcome, StoreReply,
 };
-use sealpost_core::server::{AccountChange, Command};
+use sealpost_core::server::{AccountChange, Command, Elsewhere};
 
 use super::engine::{EngineFault, ServerName, SessionBegins, SessionRecord, carry_out};
 use super::event::SimEvent;

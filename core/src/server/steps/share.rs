@@ -3,9 +3,9 @@
 use core::time::Duration;
 
 use crate::ids::UserId;
-use crate::server::Server;
 use crate::server::alarm::Alarm;
-use crate::server::store::{Elsewhere, Seq};
+use crate::server::store::Seq;
+use crate::server::{Elsewhere, Server};
 
 impl Server {
     pub(in crate::server) fn on_elsewhere(&mut self, what: Elsewhere) {

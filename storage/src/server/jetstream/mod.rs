@@ -61,8 +61,8 @@ mod worker;
 use std::sync::Arc;
 
 use sealpost_core::ids::{Phone, Ticket, UserId};
-use sealpost_core::server::AccountChange;
-use sealpost_core::server::store::{Elsewhere, StoreOp, StoreOutcome};
+use sealpost_core::server::store::{StoreOp, StoreOutcome};
+use sealpost_core::server::{AccountChange, Elsewhere};
 use sealpost_core::time::Timestamp;
 use sealpost_core::wire::Profile;
 

@@ -6,7 +6,7 @@ use async_nats::jetstream::context::{
 };
 use async_nats::jetstream::stream::{Config as StreamConfig, DiscardPolicy, StorageType};
 use async_nats::{Client, ConnectError, ConnectErrorKind, ConnectOptions, Event};
-use sealpost_core::server::store::Elsewhere;
+use sealpost_core::server::Elsewhere;
 use sealpost_core::wire::Profile;
 
 use super::config::{Config, Credentials, Identity, Missing, Syncing};

@@ -11,8 +11,8 @@ use async_nats::Client;
 use futures_util::StreamExt as _;
 use futures_util::stream::select;
 use sealpost_core::ids::UserId;
-use sealpost_core::server::AccountChange;
-use sealpost_core::server::store::{Elsewhere, Seq};
+use sealpost_core::server::store::Seq;
+use sealpost_core::server::{AccountChange, Elsewhere};
 use serde::{Deserialize, Serialize};
 use tokio::time::timeout;
 

@@ -17,8 +17,8 @@ mod reading;
 use std::time::Duration;
 
 use sealpost_core::ids::Ticket;
-use sealpost_core::server::Servers;
-use sealpost_core::server::store::{Elsewhere, StoreOp, StoreOutcome};
+use sealpost_core::server::store::{StoreOp, StoreOutcome};
+use sealpost_core::server::{Elsewhere, Servers};
 use sealpost_programs::Failure;
 use sealpost_storage::{Marked, Report, SqliteStorage, Storage};
 

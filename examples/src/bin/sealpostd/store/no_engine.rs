@@ -5,7 +5,8 @@ use std::convert::Infallible;
 use std::time::Duration;
 
 use sealpost_core::ids::{Phone, UserId, UserRef};
-use sealpost_core::server::store::{Elsewhere, StoreOp, StoreOutcome};
+use sealpost_core::server::Elsewhere;
+use sealpost_core::server::store::{StoreOp, StoreOutcome};
 use sealpost_core::time::Timestamp;
 use sealpost_core::wire::Profile;
 use sealpost_programs::Failure;
