@@ -181,7 +181,7 @@ impl Server {
     fn wait_until_ready(&mut self) {
         self.process = match mem::replace(&mut self.process, Process::Killed) {
             Process::Starting(starting) => Process::Serving(starting.ready()),
-            process => process,
+            process @ (Process::Killed | Process::Serving(_)) => process,
         };
     }
 }
@@ -280,14 +280,12 @@ impl Clients {
 /// How far a client has come, and what troubled it last.
 fn report(ledger: &Ledger) -> String {
     let Ledger { sent, delivered, received, troubles, .. } = ledger;
-    let mut text = format!(
+    let counts = format!(
         "{sent} sent, {} acknowledged, {delivered} delivered, {received} received",
         ledger.acknowledged.len()
     );
-    for (at, notice) in troubles {
-        text += &format!("\n  {at} {notice:?}");
-    }
-    text
+    let troubles = troubles.iter().map(|(at, notice)| format!("\n  {at} {notice:?}"));
+    [counts].into_iter().chain(troubles).collect()
 }
 
 const fn peer(member: usize) -> usize {

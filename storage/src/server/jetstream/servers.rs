@@ -31,7 +31,9 @@ pub(super) struct Servers {
 
 /// Who is told what other servers do. Nobody at first.
 #[derive(Clone, Default)]
-pub(super) struct Listener(Arc<OnceLock<Box<dyn Fn(Elsewhere) + Send + Sync>>>);
+pub(super) struct Listener(Arc<OnceLock<Box<Told>>>);
+
+type Told = dyn Fn(Elsewhere) + Send + Sync;
 
 /// A message between servers.
 #[derive(Debug, Serialize, Deserialize)]
@@ -256,10 +258,11 @@ mod tests {
             let (at, horizon) = (at(now), at(now + 300));
             let aes_key = wrapped_key(2);
             let op = StoreOp::RecordReconnect { user, at, horizon, aes_key };
-            match self.ask(op) {
-                StoreReply::ReconnectRecorded(ReconnectOutcome::Recorded(place)) => place,
-                other => panic!("{other:?}"),
-            }
+            let StoreReply::ReconnectRecorded(ReconnectOutcome::Recorded(place)) = self.ask(op)
+            else {
+                panic!()
+            };
+            place
         }
 
         #[track_caller]
