@@ -6,7 +6,7 @@ mod tests;
 use std::collections::BTreeSet;
 use std::ops::Bound;
 
-use futures_util::future::{try_join, try_join3};
+use futures_util::future::{try_join, try_join_all, try_join3};
 use sealpost_core::ids::UserId;
 use sealpost_core::server::store::User;
 use sealpost_core::wire::{ItemId, Packet, Profile};
@@ -118,7 +118,7 @@ impl MovingDeployment {
     fn users(&mut self) -> Result<&mut BTreeSet<UserId>, MigrationError> {
         let users = match self.users.take() {
             Some(users) => users,
-            None => self.run(async |desk| list_users(desk).await)?,
+            None => self.run(list_users)?,
         };
         Ok(self.users.insert(users))
     }
@@ -143,28 +143,25 @@ impl From<EngineFailure> for MigrationError {
 impl Source for MovingDeployment {
     /// The record is written before servers are looked for: one that starts meanwhile finds it.
     fn leave(&mut self) -> Result<DatabaseId, MigrationError> {
-        let new = self.database;
-        let begun = self.run(async |desk| {
-            let (slot, migration) = read_migration(desk).await?;
-            if let Some(migration) = migration {
-                return Ok((migration.database()?, migration.state, None));
+        let new = MigrationFields::new(self.database, MigrationState::Leaving);
+        let (migration, is_new) = self.run(async |desk| match read_migration(desk).await? {
+            (_, Some(known)) => Ok((known, false)),
+            (slot, None) => {
+                write_migration(desk, &slot, new.value()?).await?;
+                Ok((new, true))
             }
-            let leaving = MigrationFields::new(new, MigrationState::Leaving);
-            write_migration(desk, &slot, leaving.value()?).await?;
-            Ok((new, MigrationState::Leaving, Some(())))
         })?;
-        let (database, state, is_new) = begun;
-        if state == MigrationState::Arriving {
+        if migration.state == MigrationState::Arriving {
             return Err(MigrationError::SourceIncomplete);
         }
         if self.is_served() {
-            // Servers that run go on, and so does the next one that is started.
-            if is_new.is_some() {
+            // The servers may be restarted before they are stopped.
+            if is_new {
                 self.complete()?;
             }
             return Err(MigrationError::Served);
         }
-        Ok(database)
+        Ok(migration.database().map_err(EngineFailure)?)
     }
 
     fn deployment(&mut self) -> Result<Deployment, MigrationError> {
@@ -325,10 +322,14 @@ async fn read_account(desk: &Desk, id: UserId) -> Result<(bool, Account), Failur
         try_join(accounts.account_or_closing(id), rest).await?;
     let unreadable = || Failure::Damaged(records::Account::NAME);
     let (_, account) = found.ok_or_else(unreadable)?;
+    let user = account.user(id)?;
+    if accounts.owner_of(user.phone).await? != Some(id) {
+        return Err(Failure::Damaged(PhoneOwner::NAME));
+    }
     let suspension = account.suspended_at.map(Into::into);
     let answered = mailbox.correspondents.iter().filter(|(_, peer)| peer.answered);
     let read = Account {
-        user: account.user(id)?,
+        user,
         aes_key: account.aes_key().ok_or_else(unreadable)?,
         created_at: account.created_at.into(),
         reconnects: account.reconnects()?,
@@ -390,13 +391,12 @@ async fn read_mailbox(
 async fn put_items(desk: &Desk, account: &Account) -> Result<(), Failure> {
     let (mailboxes, owner) = (desk.mailboxes(), account.id());
     let (_, stored) = read_mailbox(mailboxes, owner).await?;
-    let stored = if account.items.starts_with(&stored) {
-        stored.len()
-    } else {
+    let is_part = account.items.starts_with(&stored);
+    if !is_part {
         let ids: Vec<_> = stored.iter().map(|item| item.id).collect();
         mailboxes.remove(owner, &ids).await?;
-        0
-    };
+    }
+    let stored = if is_part { stored.len() } else { 0 };
     let missing = account.items.get(stored..).unwrap_or_default();
     let missing: Vec<_> = missing.iter().map(|item| (item.id, &item.packet)).collect();
     let mut arrivals = account.items.iter().skip(stored).map(|item| item.stored_at);
@@ -406,13 +406,15 @@ async fn put_items(desk: &Desk, account: &Account) -> Result<(), Failure> {
         let (part, behind) = rest.split_at(len);
         let open = mailboxes.read(owner).await?;
         let mut mailbox = with_answers(open.mailbox.clone(), &account.answered);
-        let ids: Vec<_> = part.iter().map(|(id, _)| *id).collect();
-        let slots = mailboxes.read_items(&open.keys, &ids).await?;
+        // What was just removed still has a revision; most often there was nothing.
+        let ids: Vec<_> = part.iter().filter(|_| !is_part).map(|(id, _)| *id).collect();
+        let mut slots = mailboxes.read_items(&open.keys, &ids).await?.into_iter();
         let mut writes: Vec<Write> = Vec::with_capacity(len);
-        for (((id, packet), slot), at) in part.iter().zip(slots).zip(&mut arrivals) {
+        for ((id, packet), at) in part.iter().zip(&mut arrivals) {
             mailbox.count_in(id, packet.bytes().len() as u64);
+            let replaces = slots.next().map_or(0, |slot| slot.revision);
             let item = Value::Item(packet.bytes().clone(), at);
-            writes.push(open.keys.item(id).write(slot.revision, item));
+            writes.push(open.keys.item(id).write(replaces, item));
         }
         if mailbox != open.mailbox {
             mailboxes.commit(&open, &writes, &mailbox).await?;
@@ -451,12 +453,13 @@ async fn put_records(desk: &Desk, account: &Account) -> Result<(), Failure> {
         let messages = UndeliverableRecord::new(&account.undeliverable);
         values.push((layout.undeliverable(id), messages.value()?));
     }
-    let mut writes = Vec::with_capacity(values.len() + 1);
-    for (key, value) in values {
+    let writes = values.into_iter().map(async |(key, value)| {
         let revision = desk.connection.read(&key).await?.revision;
-        writes.push(key.write(revision, value));
-    }
-    let (slot, counters) = desk.accounts().counters().await?;
+        Ok::<_, Failure>(key.write(revision, value))
+    });
+    let accounts = desk.accounts();
+    let (mut writes, (slot, counters)) =
+        try_join(try_join_all(writes), accounts.counters()).await?;
     let (user, users) = (counters.user.max(id.value()), counters.users.saturating_add(1));
     let counted = Counters { user, users, ..counters };
     writes.push(layout.counters().write(slot.revision, counted.value()?));

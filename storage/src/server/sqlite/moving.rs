@@ -97,10 +97,16 @@ impl Target for SqliteStorage {
         sql(transaction.commit())
     }
 
-    /// Empties the write-ahead log, so that the database is one file, which can be renamed.
+    /// Empties the write-ahead log, so that the database is one file, which can be renamed. Fails while
+    /// another process reads it.
     fn complete(&mut self) -> Result<(), MigrationError> {
         let checkpoint = "PRAGMA wal_checkpoint(TRUNCATE)";
-        sql(self.writer.connection.query_row(checkpoint, (), |_| Ok(())))
+        let is_busy = sql(self.writer.connection.query_row(checkpoint, (), |row| row.get(0)))?;
+        if is_busy {
+            let busy = rusqlite::ffi::Error::new(rusqlite::ffi::SQLITE_BUSY);
+            return sql(Err(rusqlite::Error::SqliteFailure(busy, None)));
+        }
+        Ok(())
     }
 }
 

@@ -13,7 +13,7 @@ use sealpost_core::wire::{InvitationHash, ItemKind};
 use super::*;
 use crate::conformance::{at, message, phone, public_key, receipt, wrapped_key};
 use crate::server::conformance::SHARES;
-use crate::server::conformance::differential::{Step, agree, agree_from, profile, step};
+use crate::server::conformance::differential::{Step, agree_from, profile, step};
 use crate::server::invitations::NewInvitation;
 use crate::server::jetstream::bed::JetStreamBed;
 use crate::server::jetstream::test_engine::TestEngine;
@@ -93,12 +93,6 @@ fn travel(
     agree_from(memory.clone(), back, profile, after.clone(), codes.clone())?;
     agree_from(memory, JetStreamBed::over(config, profile, SHARES), profile, after, codes)?;
     Ok(())
-}
-
-#[test]
-fn sqlite_with_the_contents_of_memory_agrees_with_it() {
-    // The helper itself: an empty store is one with the same contents.
-    agree(SqliteBed::new(Profile::Wide, SHARES), Profile::Wide, vec![Step::Reopen]).unwrap();
 }
 
 fn ask(
