@@ -9,6 +9,7 @@ mod support;
 mod test_engine;
 
 use std::fs;
+use std::os::unix::fs::PermissionsExt as _;
 use std::thread;
 use std::time::Duration;
 
@@ -126,7 +127,6 @@ fn accounts_and_messages_move_to_nats_and_back_between_serving() {
     // Another server serves the deployment.
     let other = ProgramBed::new();
     fs::create_dir(other.path("data")).unwrap();
-    use std::os::unix::fs::PermissionsExt as _;
     fs::set_permissions(other.path("data"), fs::Permissions::from_mode(0o700)).unwrap();
     for name in ["server-key.pem", "sealpostd.toml"] {
         fs::copy(bed.path("data").join(name), other.path("data").join(name)).unwrap();

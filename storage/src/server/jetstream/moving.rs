@@ -20,7 +20,7 @@ use super::desk::Desk;
 use super::failure::{Failure, JetStreamError};
 use super::layout::item_of;
 use super::mailbox::Mailbox;
-use super::mailboxes::{Mailboxes, STALE_LISTS, STALE_PAUSE};
+use super::mailboxes::{Mailboxes, OpenMailbox, STALE_LISTS, STALE_PAUSE};
 use super::opening::OpenJetStreamError;
 use super::records::{
     self, Clock, Counters, Lookups, MigrationFields, MigrationState, PhoneOwner, Record,
@@ -194,9 +194,14 @@ impl Target for MovingDeployment {
         let begun = self.run(async |desk| {
             let (slot, known) = read_migration(desk).await?;
             if let Some(known) = known {
-                let is_this =
-                    known.state == MigrationState::Arriving && known.database()? == migration;
-                return Ok(if is_this { Ok(()) } else { Err(MigrationError::OtherMigration) });
+                let is_this = known.database()? == migration;
+                return Ok(match known.state {
+                    MigrationState::Arriving if is_this => Ok(()),
+                    MigrationState::Arriving => Err(MigrationError::OtherMigration),
+                    MigrationState::Leaving | MigrationState::Left => {
+                        Err(MigrationError::TargetLeft)
+                    }
+                });
             }
             let (_, counters) = desk.accounts().counters().await?;
             if counters.user > 0 || counters.invitation > 0 {
@@ -318,7 +323,7 @@ async fn read_account(desk: &Desk, id: UserId) -> Result<(bool, Account), Failur
         accounts.undeliverable(id),
         read_mailbox(mailboxes, id),
     );
-    let (found, (lookups, undeliverable, (mailbox, items))) =
+    let (found, (lookups, undeliverable, (open, items))) =
         try_join(accounts.account_or_closing(id), rest).await?;
     let unreadable = || Failure::Damaged(records::Account::NAME);
     let (_, account) = found.ok_or_else(unreadable)?;
@@ -327,7 +332,7 @@ async fn read_account(desk: &Desk, id: UserId) -> Result<(bool, Account), Failur
         return Err(Failure::Damaged(PhoneOwner::NAME));
     }
     let suspension = account.suspended_at.map(Into::into);
-    let answered = mailbox.correspondents.iter().filter(|(_, peer)| peer.answered);
+    let answered = open.mailbox.correspondents.iter().filter(|(_, peer)| peer.answered);
     let read = Account {
         user,
         aes_key: account.aes_key().ok_or_else(unreadable)?,
@@ -352,10 +357,10 @@ async fn read_lookups(accounts: &Accounts<'_>, id: UserId) -> Result<Lookups, Fa
 async fn read_mailbox(
     mailboxes: Mailboxes<'_>,
     owner: UserId,
-) -> Result<(Mailbox, Vec<MovedItem>), Failure> {
+) -> Result<(OpenMailbox, Vec<MovedItem>), Failure> {
     let open = mailboxes.read(owner).await?;
     if open.revision == 0 {
-        return Ok((open.mailbox, Vec::new()));
+        return Ok((open, Vec::new()));
     }
     let record = open.keys.record();
     for _ in 0..STALE_LISTS {
@@ -381,7 +386,7 @@ async fn read_mailbox(
         if counted.usage != open.mailbox.usage {
             return Err(Failure::Damaged("mailbox counter"));
         }
-        return Ok((open.mailbox, items));
+        return Ok((open, items));
     }
     Err(Failure::Unavailable("a replica lags behind".into()))
 }
@@ -390,7 +395,7 @@ async fn read_mailbox(
 /// added.
 async fn put_items(desk: &Desk, account: &Account) -> Result<(), Failure> {
     let (mailboxes, owner) = (desk.mailboxes(), account.id());
-    let (_, stored) = read_mailbox(mailboxes, owner).await?;
+    let (before, stored) = read_mailbox(mailboxes, owner).await?;
     let is_part = account.items.starts_with(&stored);
     if !is_part {
         let ids: Vec<_> = stored.iter().map(|item| item.id).collect();
@@ -406,8 +411,9 @@ async fn put_items(desk: &Desk, account: &Account) -> Result<(), Failure> {
         let (part, behind) = rest.split_at(len);
         let open = mailboxes.read(owner).await?;
         let mut mailbox = with_answers(open.mailbox.clone(), &account.answered);
-        // What was just removed still has a revision; most often there was nothing.
-        let ids: Vec<_> = part.iter().filter(|_| !is_part).map(|(id, _)| *id).collect();
+        // An item that was just removed still has a revision. In a new mailbox there is none.
+        let is_new = before.revision == 0;
+        let ids: Vec<_> = part.iter().filter(|_| !is_new).map(|(id, _)| *id).collect();
         let mut slots = mailboxes.read_items(&open.keys, &ids).await?.into_iter();
         let mut writes: Vec<Write> = Vec::with_capacity(len);
         for ((id, packet), at) in part.iter().zip(&mut arrivals) {

@@ -20,6 +20,9 @@ pub enum MigrationError {
     /// The target is that of another migration, which was not finished.
     #[error("the target has part of the accounts of another database")]
     OtherMigration,
+    /// The target's accounts were moved to a database earlier, and its streams are still there.
+    #[error("the accounts of the target were moved to a database, and its streams are still there")]
+    TargetLeft,
     /// The source is the target of another migration.
     #[error("accounts are being moved into this deployment: finish that migration first")]
     SourceIncomplete,

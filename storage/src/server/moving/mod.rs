@@ -46,8 +46,9 @@ pub trait Target: Source {
     /// Begins or resumes a migration.
     ///
     /// # Errors
-    /// [`MigrationError::TargetInUse`] if the store has, or has had, accounts or invitations that are
-    /// not those of this migration.
+    /// [`MigrationError::TargetInUse`] if the store has, or has had, accounts or invitations of its own;
+    /// [`MigrationError::OtherMigration`] or [`MigrationError::TargetLeft`] if it is one side of another
+    /// migration.
     fn prepare(&mut self, migration: DatabaseId) -> Result<(), MigrationError>;
 
     /// Deletes accounts with ids above `after` and below `before`: the source had them when the

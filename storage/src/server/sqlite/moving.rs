@@ -77,7 +77,7 @@ impl Target for SqliteStorage {
         let transaction = sql(self.writer.connection.transaction())?;
         let connection = &*transaction;
         let left_out = sql(put(
-            Mailboxes {
+            &Mailboxes {
                 connection,
                 profile: self.profile,
                 quota: self.quota.current(),
@@ -173,7 +173,7 @@ fn account(row: &Row<'_>) -> rusqlite::Result<Account> {
 }
 
 /// Stores an account, unless it is there. Returns the items that are in other mailboxes.
-fn put(mailboxes: Mailboxes<'_>, account: &Account) -> rusqlite::Result<Vec<ItemId>> {
+fn put(mailboxes: &Mailboxes<'_>, account: &Account) -> rusqlite::Result<Vec<ItemId>> {
     let connection = mailboxes.connection;
     let owner = account.id().value().cast_signed();
     let (mut left_out, mut stored) = (Vec::new(), Vec::new());

@@ -149,12 +149,14 @@ fn to_database(
         let partial = data.file(MIGRATING);
         let mut target = SqliteStorage::open(&partial, source.profile(), Quota::default())?;
         let moved = migrate(&mut source, &mut target, |progress| teller.progress(progress))
-            .map_err(|error| match error {
-                MigrationError::TargetInUse => Failure::new(format_args!(
+            .map_err(|error| {
+                if !matches!(error, MigrationError::TargetInUse) {
+                    return explained(error, &deployment);
+                }
+                Failure::new(format_args!(
                     "{} is what an earlier migration left: remove it, and repeat the command",
                     partial.display()
-                )),
-                other => explained(other, &deployment),
+                ))
             })?;
         target.complete()?;
         drop(target);
@@ -246,6 +248,10 @@ fn explained(error: MigrationError, deployment: &str) -> Failure {
         MigrationError::OtherMigration => format!(
             "nothing was copied: finish the migration of that database, or delete the streams whose \
              names begin with {deployment}-, or use another nats.deployment"
+        ),
+        MigrationError::TargetLeft => format!(
+            "nothing was copied: delete the streams whose names begin with {deployment}-, or use another \
+             nats.deployment"
         ),
         MigrationError::Served => "nothing was copied".to_owned(),
         MigrationError::HalfDeleted(_) => "then repeat this one".to_owned(),

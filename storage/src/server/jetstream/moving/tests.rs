@@ -434,6 +434,8 @@ fn deployment_that_is_served_is_refused_and_one_that_was_left_is_not_served() {
         matches!(opened, Err(OpenJetStreamError::Left(_)))
     };
     assert!(left(&config));
+    let refused = migrate(bed.storage(), &mut deployment, |_| ()).unwrap_err();
+    assert!(matches!(refused, MigrationError::TargetLeft), "{refused}");
     deployment.note_left().unwrap();
     assert!(left(&config) && left(&Config { missing: Missing::Refuse, ..config.clone() }));
 }
