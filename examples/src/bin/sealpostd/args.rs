@@ -278,13 +278,6 @@ pub(crate) enum UserTask {
 
 /// Arguments of a migration.
 #[derive(clap::Args, Clone, Debug)]
-#[cfg_attr(
-    not(feature = "jetstream"),
-    expect(
-        dead_code,
-        reason = "a build that can't use NATS still parses the command, and says so"
-    )
-)]
 pub(crate) struct MigrateArgs {
     /// Where to move them: `database`; `nats` for the store in the configuration; or the address of
     /// NATS, with the other options of the section [nats] in the configuration
