@@ -214,7 +214,7 @@ fn folder_belongs_to_one_store() {
     fs::remove_file(bed.path("data/sealpostd.toml")).unwrap();
     deployment.configure(&bed, TRUST);
     let said = bed.sealpostd(&[]).failed(1);
-    assert!(said.contains("they are not moved to NATS"), "{said}");
+    assert!(said.contains("move them with sealpostd migrate --to nats"), "{said}");
 }
 
 /// Needs no engine: the folder alone says that it has none of its own.

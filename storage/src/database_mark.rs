@@ -6,6 +6,9 @@ use std::fs::{File, OpenOptions};
 use std::io::{self, Seek, SeekFrom, Write};
 use std::path::{Path, PathBuf};
 
+#[cfg(feature = "jetstream")]
+use rand_core::CryptoRng;
+
 use crate::atomic_file::{self, Existing, Readers};
 use crate::key_file::{KeyFileError, read_private};
 
@@ -16,6 +19,14 @@ pub struct DatabaseId(pub(crate) [u8; 16]);
 impl DatabaseId {
     /// Stands for a database that has no id yet. No database draws it.
     pub const UNKNOWN: Self = Self([0; 16]);
+
+    /// Draws an id for a database that is to be created.
+    #[cfg(feature = "jetstream")]
+    pub fn random(rng: &mut dyn CryptoRng) -> Self {
+        let mut id = [0; 16];
+        rng.fill_bytes(&mut id);
+        Self(id)
+    }
 }
 
 impl fmt::Display for DatabaseId {

@@ -4,6 +4,7 @@
 //! - [`SqliteStorage`] keeps everything in one SQLite file, for production.
 //! - [`jetstream`] (feature of the same name) keeps everything in NATS JetStream, where several servers
 //!   can share it.
+//! - [`moving`] (feature `jetstream`) moves a deployment from one of these two to the other.
 //! - [`Inspector`] reads that file alongside a running server, for the operator.
 //! - [`Marked`] wraps either, and tells the folder's mark which user ids are handed out.
 //! - `conformance` (feature of the same name) is the suite that all of them pass.
@@ -17,6 +18,8 @@ mod invitations;
 pub mod jetstream;
 mod marked;
 mod memory;
+#[cfg(feature = "jetstream")]
+pub mod moving;
 mod quota;
 mod reconnects;
 mod request;

@@ -181,6 +181,13 @@ pub(crate) enum Task {
         #[command(flatten)]
         format: FormatArg,
     },
+    /// Move all accounts and messages from the database to NATS, or back: the server must be stopped, and
+    /// if it was interrupted, the same command goes on
+    #[command(after_help = MIGRATE_EXAMPLES)]
+    Migrate {
+        #[command(flatten)]
+        args: MigrateArgs,
+    },
     /// Accept the database in the data folder, which the server refuses because it is older than
     /// what the server has handed out, or another one: what is missing from it is lost; the server
     /// must be stopped first
@@ -215,6 +222,16 @@ pub(crate) enum Task {
     #[command(flatten)]
     Manual(Manual),
 }
+
+const MIGRATE_EXAMPLES: &str = "Examples:
+  Count what would be moved:
+    sealpostd --data /var/lib/sealpost migrate --to nats --dry-run
+  Move to the NATS of the configuration file, with the server stopped:
+    sealpostd --data /var/lib/sealpost migrate --to nats
+  Move to a deployment with another name, and say in the environment what the file does not:
+    SEALPOST_NATS_TRUST_SYNC=true sealpostd --deployment chat migrate --to nats://127.0.0.1:4222
+  Move back into a database, with every server of the deployment stopped:
+    sealpostd --data /var/lib/sealpost migrate --to database";
 
 /// Commands on the configuration.
 #[derive(Debug, Subcommand)]
@@ -257,6 +274,20 @@ pub(crate) enum UserTask {
         #[command(flatten)]
         user: ChangeArgs,
     },
+}
+
+/// Arguments of a migration.
+#[derive(clap::Args, Clone, Debug)]
+pub(crate) struct MigrateArgs {
+    /// Where to move them: `database`; `nats` for the store in the configuration; or the address of
+    /// NATS, with the other options of the section [nats] in the configuration
+    #[arg(long, value_name = "database|nats|nats://HOST:PORT")]
+    pub(crate) to: String,
+    /// Read and count everything, and change nothing
+    #[arg(long)]
+    pub(crate) dry_run: bool,
+    #[command(flatten)]
+    pub(crate) format: FormatArg,
 }
 
 /// Arguments of a command that changes a user.

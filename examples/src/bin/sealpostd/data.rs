@@ -147,6 +147,13 @@ impl DataFolder {
         self.0.write(STORE, &format!("{NATS}{deployment}\n"))
     }
 
+    /// Remembers no deployment any more: the folder's server has a database.
+    #[cfg(feature = "jetstream")]
+    pub(crate) fn forget_deployment(&self) -> Result<(), Failure> {
+        let path = self.0.file(STORE);
+        fs::remove_file(&path).map_err(Failure::context(path.display()))
+    }
+
     /// The folder, for a command that works on its database and makes no sense without.
     pub(crate) fn with_database(&self, instead: &str) -> Result<&Self, Failure> {
         match self.deployment()? {
@@ -272,12 +279,15 @@ pub(crate) const BALLAST: &str = "reserved-space";
 pub(crate) const STAGING: &str = "restore.partial";
 /// The complete copy of a backup while it is moved into place.
 pub(crate) const RESTORED: &str = "restore.ready";
+/// A database while accounts are moved into it.
+#[cfg(feature = "jetstream")]
+pub(crate) const MIGRATING: &str = "sealpost.db.migrating";
 /// The one file without which a backup is worth nothing.
 pub(crate) const KEY: &str = "server-key.pem";
 const PUBLIC_KEY: &str = "server-key.pub.pem";
 const WRAPPING_KEY: &str = "wrapping-key";
 const ADDRESS: &str = "address";
 /// Names the store that the server uses, unless it is the database.
-const STORE: &str = "store";
+pub(crate) const STORE: &str = "store";
 /// Stands in that file before the name of a deployment.
 const NATS: &str = "nats ";

@@ -18,6 +18,8 @@ mod invite;
 mod key;
 mod manifest;
 mod metrics;
+#[cfg_attr(not(feature = "jetstream"), path = "no_migrate.rs")]
+mod migrate;
 mod offline;
 mod recording;
 mod restore;
@@ -106,6 +108,7 @@ fn run(args: Args) -> Result<(), Failure> {
             let data = DataFolder::make(&path()?)?;
             restore(&backup, data.with_database(RESTORE)?, existing, skip_ids, format.format())
         }
+        Some(Task::Migrate { args }) => migrate::run(&existing()?, &layers, &args),
         Some(Task::AcceptDatabase { skip_ids, format }) => {
             offline::accept_database(&database(NO_DATABASE)?, skip_ids, format.format())
         }

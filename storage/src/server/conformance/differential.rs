@@ -69,15 +69,24 @@ proptest! {
 
 /// Carries out the same steps on the memory store and on an empty other one.
 pub(in crate::server) fn agree<S: Subject>(
-    mut other: S,
+    other: S,
     profile: Profile,
     steps: Vec<Step>,
 ) -> Result<(), TestCaseError> {
-    let mut memory = MemoryStorage::new(profile, SHARES);
+    agree_from(MemoryStorage::new(profile, SHARES), other, profile, steps, Vec::new()).map(drop)
+}
+
+/// Carries out the same steps on the memory store and on another one with the same contents, and
+/// returns both. No invitation gets one of `codes`.
+pub(in crate::server) fn agree_from<S: Subject>(
+    mut memory: MemoryStorage,
+    mut other: S,
+    profile: Profile,
+    steps: Vec<Step>,
+    mut codes: Vec<u8>,
+) -> Result<(MemoryStorage, S), TestCaseError> {
     // Places that pages of both stores have named, in the same order, with their mailboxes.
     let (mut places, mut other_places) = (Vec::new(), Vec::new());
-    // An operator's codes are never drawn twice.
-    let mut codes = Vec::new();
     for step in steps {
         match step {
             Step::Reopen => (memory, other) = (memory.reopen(), other.reopen()),
@@ -90,6 +99,7 @@ pub(in crate::server) fn agree<S: Subject>(
                     other.set_suspension(phone(n), suspension)
                 );
             }
+            // An operator's codes are never drawn twice.
             Step::Invite { code, .. } if codes.contains(&code) => {}
             Step::Invite { code, uses, secs, n } => {
                 codes.push(code);
@@ -114,7 +124,7 @@ pub(in crate::server) fn agree<S: Subject>(
         prop_assert_eq!(memory.invitations(), other.invitations());
         prop_assert!(memory.is_consistent() && other.is_consistent());
     }
-    Ok(())
+    Ok((memory, other))
 }
 
 /// Either profile.

@@ -173,7 +173,7 @@ impl Mailboxes<'_> {
 }
 
 /// How many of these items one transaction takes.
-fn part_len(items: &[(ItemId, &Packet)]) -> usize {
+pub(super) fn part_len(items: &[(ItemId, &Packet)]) -> usize {
     let mut bytes = 0_usize;
     let fitting = items.iter().take(MAX_ITEMS).take_while(|(_, packet)| {
         bytes = bytes.saturating_add(packet.bytes().len());

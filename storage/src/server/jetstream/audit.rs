@@ -95,7 +95,7 @@ impl JetStreamStorage {
             let id = || UserId::new(name[1].parse().unwrap()).unwrap();
             let slot = Slot { revision: entry.revision, entry: Some(entry) };
             match name[0].as_str() {
-                "layout" | "clock" | "lookups" | "server-key" => {}
+                "layout" | "clock" | "lookups" | "server-key" | "migration" => {}
                 "counters" => accounts.counters = read(&slot),
                 "user" => drop(accounts.users.insert(id(), read(&slot))),
                 "phone" => {

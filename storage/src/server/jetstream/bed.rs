@@ -26,8 +26,12 @@ pub(super) struct JetStreamBed {
 
 impl JetStreamBed {
     pub(super) fn new(engine: &TestEngine, profile: Profile, quota: Quota) -> Self {
-        let storage = None;
-        Self { config: engine.deployment(), profile, quota, storage }.opened()
+        Self::over(engine.deployment(), profile, quota)
+    }
+
+    /// The deployment of a configuration, which has been filled.
+    pub(super) fn over(config: Config, profile: Profile, quota: Quota) -> Self {
+        Self { config, profile, quota, storage: None }.opened()
     }
 
     fn opened(mut self) -> Self {

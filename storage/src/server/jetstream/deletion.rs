@@ -139,7 +139,7 @@ impl Mailboxes<'_> {
         Ok(())
     }
 
-    async fn remove_account(&self, user: UserId, phone: Phone) -> Result<(), Failure> {
+    pub(super) async fn remove_account(&self, user: UserId, phone: Phone) -> Result<(), Failure> {
         let keys = [
             self.layout.user(user),
             self.layout.phone(phone),

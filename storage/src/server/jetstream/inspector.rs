@@ -52,6 +52,7 @@ impl JetStreamInspector {
         let (connection, (layout, profile)) = driver.block_on(async {
             let connection = opening::connect_to_read(config, &Listener::default()).await?;
             let opened = opening::open_to_read(&connection, config).await?;
+            opening::refuse_migration(&connection, &opened.0).await?;
             Ok::<_, OpenJetStreamError>((connection, opened))
         })?;
         Ok(Self { connection, layout, profile, driver: Arc::new(driver) })

@@ -1,5 +1,7 @@
 //! Operations on invitations. Each has one record, under its code's hash.
 
+use std::collections::BTreeMap;
+
 use futures_util::future::try_join_all;
 use sealpost_core::ids::Phone;
 use sealpost_core::server::store::{InvitationOutcome, PresentedInvitation};
@@ -96,6 +98,39 @@ impl Invitations<'_> {
         Ok(records)
     }
 
+    /// Lists all with the hashes of their codes.
+    pub(super) async fn by_hash(
+        &self,
+    ) -> Result<BTreeMap<InvitationHash, InvitationRecord>, Failure> {
+        let hashed = |Listed { key, record, .. }| Ok((hash_of(&key)?, record));
+        self.listed().await?.into_iter().map(hashed).collect()
+    }
+
+    /// Replaces all.
+    pub(super) async fn replace_all(
+        &self,
+        invitations: &BTreeMap<InvitationHash, InvitationRecord>,
+    ) -> Result<(), Failure> {
+        let mut gone = self.listed().await?;
+        gone.retain(|listed| {
+            !hash_of(&listed.key).is_ok_and(|hash| invitations.contains_key(&hash))
+        });
+        for some in gone.chunks(MAX_REMOVED) {
+            self.remove(some).await?;
+        }
+        let all: Vec<_> = invitations.iter().collect();
+        for some in all.chunks(MAX_REMOVED) {
+            let writes = some.iter().map(async |(hash, record)| {
+                let key = self.layout.invitation(hash);
+                let revision = self.connection.read(&key).await?.revision;
+                let value = InvitationFields::from((*record).clone()).value()?;
+                Ok::<_, Failure>(key.write(revision, value))
+            });
+            self.connection.commit(&try_join_all(writes).await?).await?;
+        }
+        Ok(())
+    }
+
     /// Deletes those that expired before this time, the earliest first.
     pub(super) async fn expire(&self, before: Timestamp, limit: u32) -> Result<u32, Failure> {
         if limit == 0 {
@@ -143,5 +178,15 @@ impl Invitations<'_> {
     }
 }
 
-/// Invitations that one transaction removes at most.
+/// The hash in the subject of an invitation.
+fn hash_of(key: &Key) -> Result<InvitationHash, Failure> {
+    let mut hash = [0; 32];
+    let digits = key.subject.rsplit('.').next().unwrap_or_default();
+    match base16ct::lower::decode(digits, &mut hash) {
+        Ok(decoded) if decoded.len() == 32 => Ok(InvitationHash(hash)),
+        Ok(_) | Err(_) => Err(Failure::Damaged("hash of an invitation")),
+    }
+}
+
+/// Invitations that one transaction writes or removes at most.
 const MAX_REMOVED: usize = 500;

@@ -49,6 +49,16 @@ impl Layout {
         self.account_key("server-key")
     }
 
+    /// The migration that the deployment is one side of.
+    pub(super) fn migration(&self) -> Key {
+        self.account_key("migration")
+    }
+
+    /// Filter of all accounts in their stream.
+    pub(super) fn every_user(&self) -> String {
+        self.account_key("user.*").subject
+    }
+
     pub(super) fn user(&self, user: UserId) -> Key {
         self.account_key(format_args!("user.{user}"))
     }

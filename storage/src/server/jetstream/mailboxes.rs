@@ -71,7 +71,8 @@ impl<'a> Mailboxes<'a> {
         self.read(owner).await
     }
 
-    async fn read(&self, owner: UserId) -> Result<OpenMailbox, Failure> {
+    /// Reads a mailbox, to change it where no other server does.
+    pub(super) async fn read(&self, owner: UserId) -> Result<OpenMailbox, Failure> {
         let keys = self.layout.mailbox(owner);
         let slot = self.connection.read(&keys.record()).await?;
         let mailbox = Mailbox::of(&slot)?.unwrap_or_default();
@@ -310,5 +311,5 @@ const MAX_REMOVED: usize = 500;
 
 /// How often a list of a replica that lags behind is read again. Replicas lag by milliseconds, or by
 /// seconds if they restart.
-const STALE_LISTS: u32 = 40;
-const STALE_PAUSE: std::time::Duration = std::time::Duration::from_millis(50);
+pub(super) const STALE_LISTS: u32 = 40;
+pub(super) const STALE_PAUSE: std::time::Duration = std::time::Duration::from_millis(50);

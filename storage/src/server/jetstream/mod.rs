@@ -13,6 +13,7 @@
 //!   each of them works with.
 //! - `servers`: what the servers tell each other; `recent`: what this one has written.
 //! - `inspector`: reading for the operator; `server_keys`: which servers a deployment admits.
+//! - `moving`: the deployment as one side of a migration.
 //! - `accounts`, `invitations`, `mailboxes`, `append`, `expiry`, `deletion`: the operations on each;
 //!   `ops`: which request is which, and which run at once; `fill`: how full the store is.
 
@@ -39,6 +40,7 @@ mod invitations;
 mod layout;
 mod mailbox;
 mod mailboxes;
+mod moving;
 mod opening;
 #[cfg(test)]
 mod opening_tests;
@@ -70,6 +72,7 @@ pub use config::{Config, Credentials, Identity, Missing, Syncing, Tls};
 pub use connection::Traffic;
 pub use failure::JetStreamError;
 pub use inspector::{Census, JetStreamInspector};
+pub use moving::{MovingDeployment, MovingState};
 pub use opening::OpenJetStreamError;
 pub use server_keys::{Admission, ServerKeys};
 
@@ -102,6 +105,18 @@ impl JetStreamStorage {
     /// Opens a deployment. If there is none of that name, `config` says what becomes of it. Without a
     /// profile, that of the deployment is used, compact for a new one.
     pub fn open(
+        config: &Config,
+        profile: impl Into<Option<Profile>>,
+        quota: Quota,
+    ) -> Result<Self, OpenJetStreamError> {
+        let storage = Self::open_to_move(config, profile, quota)?;
+        let Desk { connection, layout, .. } = &storage.desk;
+        storage.driver.block_on(opening::refuse_migration(connection, layout))?;
+        Ok(storage)
+    }
+
+    /// Opens a deployment even if it is one side of a migration.
+    fn open_to_move(
         config: &Config,
         profile: impl Into<Option<Profile>>,
         quota: Quota,

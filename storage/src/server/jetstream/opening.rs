@@ -13,7 +13,7 @@ use super::config::{Config, Credentials, Identity, Missing, Syncing};
 use super::connection::{ANSWER_TIMEOUT, Connection};
 use super::failure::Failure;
 use super::layout::Layout;
-use super::records::{LayoutFields, LayoutRecord, Record};
+use super::records::{LayoutFields, LayoutRecord, MigrationFields, MigrationState, Record};
 use super::retry::retried;
 use super::servers::Listener;
 use super::survey::survey;
@@ -92,6 +92,18 @@ pub enum OpenJetStreamError {
     /// The deployment was created for another profile.
     #[error("the streams were created for the other profile, {0:?}: start with that one")]
     OtherProfile(Profile),
+    /// The accounts of a database are not in the deployment completely.
+    #[error(
+        "a migration into the deployment \"{0}\" is not finished: repeat it, or delete the streams"
+    )]
+    Arriving(String),
+    /// The accounts are being moved, or were moved, into a database.
+    #[error(
+        "the accounts of the deployment \"{0}\" were moved to a database, or the migration is not \
+         finished; to serve them from NATS as they were then, remove the record of it: nats stream \
+         purge {0}-accounts --subject {0}.accounts.migration"
+    )]
+    Left(String),
     /// A stream is gone that the deployment had.
     #[error("stream {0} is missing: restore it from a backup")]
     LostStream(String),
@@ -313,6 +325,22 @@ pub(super) async fn open_to_read(
     }
     layout.shards = fields.shards;
     Ok((layout, fields.profile.into()))
+}
+
+/// Fails if the deployment is one side of a migration.
+pub(super) async fn refuse_migration(
+    connection: &Connection,
+    layout: &Layout,
+) -> Result<(), OpenJetStreamError> {
+    let slot = connection.read(&layout.migration()).await?;
+    let deployment = || layout.deployment.clone();
+    match MigrationFields::of(&slot)?.map(|migration| migration.state) {
+        None => Ok(()),
+        Some(MigrationState::Arriving) => Err(OpenJetStreamError::Arriving(deployment())),
+        Some(MigrationState::Leaving | MigrationState::Left) => {
+            Err(OpenJetStreamError::Left(deployment()))
+        }
+    }
 }
 
 const fn other_layout(found: u32) -> OpenJetStreamError {

@@ -12,9 +12,12 @@ use super::failure::Failure;
 use super::server_keys::ServerKeys;
 use super::slot::{Entry, Slot, Value};
 use super::values::{Hex, Seconds, UserNumber};
+use crate::database_mark::DatabaseId;
 use crate::server::daily_use::DailyUse;
 use crate::server::invitations::InvitationRecord;
+use crate::server::moving;
 use crate::server::reconnects::ReconnectDates;
+use crate::server::suspension::Suspension;
 
 /// A record of one kind. Values are validated as they are read.
 pub(super) trait Record: Serialize + DeserializeOwned {
@@ -78,6 +81,26 @@ pub(super) struct ServerKeyFields {
     fingerprint: Hex,
     /// That of the key which takes its place, while the key is being changed.
     successor: Option<Hex>,
+}
+
+/// A migration between a database and this deployment.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct MigrationFields {
+    database: Hex,
+    pub(super) state: MigrationState,
+}
+
+/// Why no server opens a deployment with a record of a migration.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub(super) enum MigrationState {
+    /// The accounts of the database are not here completely.
+    Arriving,
+    /// They are copied into the database.
+    Leaving,
+    /// They are in the database.
+    Left,
 }
 
 /// The newest time on record.
@@ -149,6 +172,9 @@ impl Record for Clock {
 impl Record for ServerKeyFields {
     const NAME: &'static str = "server key";
 }
+impl Record for MigrationFields {
+    const NAME: &'static str = "migration";
+}
 impl Record for Account {
     const NAME: &'static str = "account";
 }
@@ -183,6 +209,17 @@ impl ServerKeyFields {
     }
 }
 
+impl MigrationFields {
+    pub(super) fn new(database: DatabaseId, state: MigrationState) -> Self {
+        Self { database: Hex(database.0.to_vec()), state }
+    }
+
+    pub(super) fn database(&self) -> Result<DatabaseId, Failure> {
+        let bytes = self.database.0.as_slice().try_into();
+        bytes.map(DatabaseId).map_err(|_| Failure::Damaged(Self::NAME))
+    }
+}
+
 impl Account {
     pub(super) fn new(user: &User, aes_key: WrappedKey) -> Self {
         Self {
@@ -194,6 +231,20 @@ impl Account {
             reconnects: Hex(ReconnectDates::default().encode()),
             suspended_at: None,
             closing: false,
+        }
+    }
+
+    /// The record of an account that comes from another store.
+    pub(super) fn moved(account: &moving::Account) -> Self {
+        let suspended_at = match account.suspension {
+            Suspension::Suspended(at) => Some(at.into()),
+            Suspension::Active => None,
+        };
+        Self {
+            created_at: account.created_at.into(),
+            reconnects: Hex(account.reconnects.encode()),
+            suspended_at,
+            ..Self::new(&account.user, account.aes_key)
         }
     }
 
@@ -223,7 +274,6 @@ impl Account {
         self.reconnects = Hex(dates.encode());
     }
 
-    #[cfg(test)]
     pub(super) fn aes_key(&self) -> Option<WrappedKey> {
         self.aes_key.0.as_slice().try_into().ok().map(WrappedKey)
     }

@@ -7,7 +7,7 @@
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
-use async_nats::Client;
+use async_nats::{Client, RequestErrorKind};
 use futures_util::StreamExt as _;
 use futures_util::stream::select;
 use sealpost_core::ids::UserId;
@@ -135,6 +135,13 @@ impl Servers {
     /// An account was read for a session on this server, which has to end.
     pub(super) fn found_changed(&self, user: UserId, change: AccountChange) {
         self.listener.tell(Elsewhere::AccountChanged { user, change });
+    }
+
+    /// Whether another server hears the others of its deployment, or seems to.
+    pub(super) async fn is_any_other(&self) -> bool {
+        let asked = self.client.request(self.everybody(), "".into()).await;
+        // Where nobody has subscribed, the engine says so at once.
+        !asked.is_err_and(|error| error.kind() == RequestErrorKind::NoResponders)
     }
 
     async fn publish(&self, subject: String, note: &Note) {

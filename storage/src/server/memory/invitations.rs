@@ -21,6 +21,16 @@ impl Invitations {
         Self { last_id: 0, by_hash: BTreeMap::new() }
     }
 
+    #[cfg(all(test, feature = "jetstream"))]
+    pub(super) const fn last_id(&self) -> u64 {
+        self.last_id
+    }
+
+    #[cfg(all(test, feature = "jetstream"))]
+    pub(super) const fn by_hash(&self) -> &BTreeMap<InvitationHash, InvitationRecord> {
+        &self.by_hash
+    }
+
     pub(super) fn create(&mut self, new: NewInvitation) -> u64 {
         let NewInvitation { hash, uses, created_at, expires_at, phone, note } = new;
         self.last_id += 1;

@@ -36,6 +36,13 @@ impl Mailbox {
         self.correspondents.get(&sender).copied().unwrap_or_default()
     }
 
+    /// People whom the owner has answered.
+    #[cfg(all(test, feature = "jetstream"))]
+    pub(super) fn answered(&self) -> std::collections::BTreeSet<UserId> {
+        let answered = self.correspondents.iter().filter(|(_, peer)| peer.answered);
+        answered.map(|(id, _)| *id).collect()
+    }
+
     /// The owner has written to `peer`. Ignored if too many are remembered.
     pub(super) fn record_answer(&mut self, peer: UserId) {
         let answered = self.correspondents.values().filter(|peer| peer.answered).count();

@@ -2,6 +2,8 @@
 
 mod invitations;
 mod mailbox;
+#[cfg(all(test, feature = "jetstream"))]
+mod moving;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::convert::Infallible;

@@ -249,7 +249,7 @@ impl Mailboxes<'_> {
     }
 
     /// Stores an item. Returns `false`, and stores nothing, if its id is taken.
-    fn insert(
+    pub(super) fn insert(
         &self,
         recipient: UserId,
         item: &ItemId,

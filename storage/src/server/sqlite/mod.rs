@@ -6,7 +6,7 @@
 //! - `tables`: the schema, and `row`: rows of it as values.
 //! - `users`, `invitations`, `mailboxes`, `correspondents`, `undeliverable`: the operations on each, as SQL; `ops`:
 //!   which request is which; `fill`: how full the store is.
-//! - `check` and `inspector`: what the operator reads.
+//! - `check` and `inspector`: what the operator reads; `moving`: the database as one side of a migration.
 
 #[cfg(test)]
 mod backup_tests;
@@ -20,6 +20,8 @@ mod inspector;
 mod inspector_tests;
 mod invitations;
 mod mailboxes;
+#[cfg(feature = "jetstream")]
+mod moving;
 mod ops;
 mod row;
 mod tables;

@@ -64,6 +64,16 @@ impl Layers {
         Ok(settings)
     }
 
+    /// Reads all settings, with another store.
+    #[cfg(feature = "jetstream")]
+    pub(crate) fn settings_with_store(&self, address: &str) -> Result<Settings, Failure> {
+        let mut settings = self.settings()?;
+        if let Some(option) = Opt::find("store") {
+            settings.set(option, address.into(), Origin::Flag("to"));
+        }
+        Ok(settings)
+    }
+
     /// The data folder. Other settings may be wrong: a command finds its server in spite of them.
     pub(crate) fn data(&self) -> Result<PathBuf, Failure> {
         let mut settings = Settings::defaults()?;

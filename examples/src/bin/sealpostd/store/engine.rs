@@ -11,10 +11,10 @@ use sealpost_core::wire::Profile;
 use sealpost_programs::{Failure, secret_line_of_file};
 use sealpost_storage::server::jetstream::{
     self, Admission, Census, Credentials, Identity, JetStreamInspector, JetStreamStorage, Missing,
-    OpenJetStreamError, ServerKeys, Syncing, Tls, Traffic,
+    MovingDeployment, OpenJetStreamError, ServerKeys, Syncing, Tls, Traffic,
 };
 use sealpost_storage::{
-    InvitationRecord, NewInvitation, Quota, Suspension, SuspensionOutcome, UserRecord,
+    DatabaseId, InvitationRecord, NewInvitation, Quota, Suspension, SuspensionOutcome, UserRecord,
 };
 
 use super::changing::AccountStore;
@@ -79,6 +79,24 @@ impl Engine {
     /// Opens the deployment for a command.
     pub(crate) fn open_existing(self) -> Result<EngineStore, Failure> {
         Ok(JetStreamStorage::open(&self.existing().0, None, Quota::default())?)
+    }
+
+    /// Opens the deployment to move accounts into it, and creates it if it does not exist.
+    pub(crate) fn open_to_move(
+        self,
+        profile: Option<Profile>,
+        database: DatabaseId,
+    ) -> Result<MovingDeployment, Failure> {
+        Ok(MovingDeployment::open(&self.0, profile, database)?)
+    }
+
+    /// Opens the deployment to move accounts out of it.
+    pub(crate) fn open_existing_to_move(
+        mut self,
+        database: DatabaseId,
+    ) -> Result<MovingDeployment, Failure> {
+        self.0.missing = Missing::Refuse;
+        self.open_to_move(None, database)
     }
 
     /// Opens the deployment for a command that changes nothing.

@@ -70,8 +70,8 @@ fn open_deployment(
     let engine = match data.deployment()? {
         None if data.has_database()? => {
             return Err(Failure::new(format_args!(
-                "the server of {} keeps its accounts in a database there, and they are not moved to \
-                 NATS: start it without --store, or use a new data folder",
+                "the server of {} keeps its accounts in a database there: move them with sealpostd \
+                 migrate --to nats, start it without --store, or use a new data folder",
                 data.path().display()
             )));
         }
