@@ -280,7 +280,7 @@ pub(crate) enum UserTask {
 #[derive(clap::Args, Clone, Debug)]
 pub(crate) struct MigrateArgs {
     /// Where to move them: `database`; `nats` for the store in the configuration; or the address of
-    /// NATS, with the other options of the section [nats] in the configuration
+    /// NATS, whose other options are in the configuration
     #[arg(long, value_name = "database|nats|nats://HOST:PORT")]
     pub(crate) to: String,
     /// Read and count everything, and change nothing
