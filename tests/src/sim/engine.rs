@@ -1,7 +1,7 @@
 //! The engine that the servers of a world store in, where there are several: a model of what a store in
 //! NATS JetStream promises (docs/ENGINE.md), and of how it fails.
 //!
-//! There is one truth, the [`ServerStore`](super::server_store::ServerStore). The engine adds to it
+//! There is one truth, the [`ServerStore`]. The engine adds to it
 //! what only several servers see: which of them has a user's session, what they tell each other, and
 //! mailboxes as they were a moment ago.
 
