@@ -109,6 +109,11 @@ impl Plaintext {
         Self(bytes)
     }
 
+    /// Makes an empty plaintext with room for this many bytes.
+    pub fn with_capacity(bytes: usize) -> Self {
+        Self(Vec::with_capacity(bytes))
+    }
+
     /// Bytes of the plaintext.
     pub fn expose(&self) -> &[u8] {
         &self.0

@@ -72,7 +72,7 @@ impl StoredAck {
     /// Returns the plaintext to be sealed.
     pub fn emit(&self) -> Plaintext {
         debug_assert!(self.items.len() <= Self::MAX_ITEMS);
-        let mut out = Plaintext::default();
+        let mut out = Plaintext::with_capacity(1 + 1 + 2 + 16 * self.items.len());
         out.put_u8(VERSION);
         out.put_u8(STORED);
         put_count(&mut out, self.items.len());
@@ -108,7 +108,7 @@ impl ReceiptsTaken {
     /// Returns the plaintext to be sealed.
     pub fn emit(&self) -> Plaintext {
         debug_assert!(self.items.len() <= Self::MAX_ITEMS);
-        let mut out = Plaintext::default();
+        let mut out = Plaintext::with_capacity(1 + 2 + 16 * self.items.len());
         out.put_u8(VERSION);
         put_count(&mut out, self.items.len());
         for (origin, receipt) in &self.items {
