@@ -5,8 +5,8 @@
 use std::time::Duration;
 
 use sealpost_core::frame::Event;
-use sealpost_core::ids::UserId;
-use sealpost_core::server::store::{Seq, StoreOp};
+use sealpost_core::ids::{ConnId, UserId};
+use sealpost_core::server::store::{Seq, SessionOutcome, StoreOp, StoreReply};
 use sealpost_core::server::{AccountChange, Command, Elsewhere};
 use sealpost_core::wire::{ErrorCode, Packet};
 use sealpost_storage::Storage as _;
@@ -120,6 +120,19 @@ fn mailboxes_are_read_soon_after_hints_may_have_been_lost() {
 }
 
 #[test]
+fn mailboxes_are_read_even_if_hints_are_lost_all_the_time() {
+    let (mut bed, mut alice, mut bob) = pair();
+    append_elsewhere(&mut bed, &mut alice, &bob);
+    append_elsewhere(&mut bed, &mut bob, &alice);
+    for _ in 0..5 {
+        hint(&mut bed, Elsewhere::Missed);
+        bed.advance(Duration::from_secs(1));
+    }
+    assert_eq!(bob.receive_all(&mut bed), [message(&alice, 1)]);
+    assert_eq!(alice.receive_all(&mut bed), [message(&bob, 1)]);
+}
+
+#[test]
 fn session_elsewhere_displaces_an_earlier_one_here_only() {
     let (mut bed, mut alice, mut bob) = pair();
     become_acquainted(&mut bed, &mut alice, &mut bob);
@@ -157,6 +170,47 @@ fn session_that_was_overtaken_while_it_was_granted_does_not_begin() {
     // The hint says nothing of a later one.
     assert_eq!(bob.reconnect_to(&mut bed), 0);
     assert_eq!(bob.receive_all(&mut bed), [caught_up(0)]);
+}
+
+/// Sends a 106 on a new connection, and carries operations out until this one waits.
+fn reconnect_until(
+    bed: &mut ServerBed,
+    client: &mut ScriptedClient,
+    waits: impl Fn(&StoreOp) -> bool,
+) -> ConnId {
+    bed.advance(Duration::from_secs(1));
+    let conn = bed.connect();
+    let request = client.reconnect(bed.now().wall);
+    bed.hold_store = true;
+    bed.input_packet(conn, &request);
+    while !bed.waiting_ops().any(&waits) {
+        bed.release_store();
+    }
+    conn
+}
+
+#[test]
+fn session_that_comes_late_is_refused() {
+    let (mut bed, _, mut bob) = pair();
+    bed.cut(bob.conn);
+    let begins = |op: &StoreOp| matches!(op, StoreOp::BeginSession { .. });
+    bob.conn = reconnect_until(&mut bed, &mut bob, begins);
+    // He has begun one at another server since.
+    bed.answer_op(StoreReply::SessionBegun(SessionOutcome::Overtaken));
+    assert_eq!(error(&bob.receive_all(&mut bed)).1, ErrorCode::Displaced);
+    assert!(bed.is_closed(bob.conn));
+    assert_eq!(bed.stats().sessions, 1);
+}
+
+#[test]
+fn nothing_begins_for_a_client_that_has_left_while_its_106_was_recorded() {
+    let (mut bed, _, mut bob) = pair();
+    let records = |op: &StoreOp| matches!(op, StoreOp::RecordReconnect { .. });
+    let conn = reconnect_until(&mut bed, &mut bob, records);
+    bed.cut(conn);
+    bed.release_store();
+    assert_eq!(bed.waiting_ops().count(), 0);
+    assert!(!bed.is_closed(bob.conn), "his session goes on");
 }
 
 #[test]

@@ -31,6 +31,13 @@ impl<K: Copy + Ord> Alarms<K> {
         }
     }
 
+    /// Sets the alarm. If it is set already, the earlier time counts.
+    pub(crate) fn arm_at_latest(&mut self, name: K, at: Mono) {
+        if self.armed.get(&name).is_none_or(|armed| at < *armed) {
+            self.arm(name, at);
+        }
+    }
+
     /// Cancels the alarm, if it is set.
     pub(crate) fn cancel(&mut self, name: K) {
         if let Some(at) = self.armed.remove(&name) {
@@ -78,6 +85,7 @@ mod tests {
     enum Step {
         Arm(u8, u64),
         ArmIfIdle(u8, u64),
+        ArmAtLatest(u8, u64),
         Cancel(u8),
         PopDue(u64),
     }
@@ -87,6 +95,7 @@ mod tests {
         prop_oneof![
             (name(), at()).prop_map(|(name, at)| Step::Arm(name, at)),
             (name(), at()).prop_map(|(name, at)| Step::ArmIfIdle(name, at)),
+            (name(), at()).prop_map(|(name, at)| Step::ArmAtLatest(name, at)),
             name().prop_map(Step::Cancel),
             at().prop_map(Step::PopDue),
         ]
@@ -109,6 +118,14 @@ mod tests {
                         if list.iter().all(|(_, other)| *other != name) {
                             list.push((Mono(at), name));
                         }
+                    }
+                    Step::ArmAtLatest(name, at) => {
+                        alarms.arm_at_latest(name, Mono(at));
+                        list.push((Mono(at), name));
+                        list.sort_unstable();
+                        let first = list.iter().copied().find(|(_, other)| *other == name);
+                        list.retain(|(_, other)| *other != name);
+                        list.extend(first);
                     }
                     Step::Cancel(name) => {
                         alarms.cancel(name);

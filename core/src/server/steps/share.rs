@@ -55,14 +55,15 @@ impl Server {
         }
     }
 
-    /// All mailboxes are read, one after the other, so that the store is not asked for all at once.
+    /// All mailboxes are read, one after the other, so that the store is not asked for all at once. If
+    /// more is missed meanwhile, none is put off.
     fn look_again_soon(&mut self) {
         let users = self.sharing.users();
         let Some(wait) = self.sharing.look_again() else { return };
         let step = wait.min(CATCH_UP) / u32::try_from(users.len().max(1)).unwrap_or(u32::MAX);
         let mut at = self.now.mono;
         for user in users {
-            self.alarms.arm(Alarm::LookAgain(user), at);
+            self.alarms.arm_at_latest(Alarm::LookAgain(user), at);
             at = at + step;
         }
     }
