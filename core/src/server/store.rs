@@ -4,6 +4,7 @@
 //! a crash or a lost answer, it changes nothing more. The trait that carries them out is in `sealpost-storage`.
 
 use alloc::boxed::Box;
+use alloc::vec;
 use alloc::vec::Vec;
 use core::time::Duration;
 
@@ -166,6 +167,35 @@ pub enum StoreOp {
         /// The most items that are deleted, so that one operation stays short.
         limit: u32,
     },
+}
+
+impl StoreOp {
+    /// Users whose accounts or mailboxes the operation reads or changes; `None` if it does not name
+    /// them all.
+    pub fn users(&self) -> Option<Vec<UserId>> {
+        match self {
+            Self::FindUser(UserRef::Id(user))
+            | Self::RecordReconnect { user, .. }
+            | Self::BeginSession { user, .. }
+            | Self::RecordAnswers { owner: user, .. }
+            | Self::Undeliverable { sender: user, .. }
+            | Self::ForgetUndeliverable { sender: user, .. }
+            | Self::Append { recipient: user, .. }
+            | Self::Page { recipient: user, .. }
+            | Self::DropReceipts { recipient: user, .. } => Some(vec![*user]),
+            Self::FindSender { sender, recipient } => Some(vec![*sender, *recipient]),
+            Self::Settle(settlement) => {
+                let sender = settlement.receipt.header().recipient;
+                Some([Some(settlement.recipient), sender].into_iter().flatten().collect())
+            }
+            Self::CreateUser { .. }
+            | Self::CheckInvitation { .. }
+            | Self::FindUser(UserRef::Phone(_))
+            | Self::LookUp { .. }
+            | Self::RecordClock { .. }
+            | Self::Expire { .. } => None,
+        }
+    }
 }
 
 /// What a recipient's acknowledgement does to the store.

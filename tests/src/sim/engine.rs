@@ -1,13 +1,12 @@
 //! The engine that the servers of a world store in, where there are several: a model of what a store in
 //! NATS JetStream promises (docs/ENGINE.md), and of how it fails.
 //!
-//! There is one truth, the [`ServerStore`]. The engine adds to it
-//! what only several servers see: which of them has a user's session, what they tell each other, and
-//! mailboxes as they were a moment ago.
+//! There is one truth, the [`ServerStore`]. The engine adds to it what only several servers see: which
+//! of them has a user's session, what they tell each other, and mailboxes as they were a moment ago.
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
-use sealpost_core::ids::{UserId, UserRef};
+use sealpost_core::ids::UserId;
 use sealpost_core::server::store::{
     Page, PageLimit, Seq, StoreOp, StoreOutcome, StoreReply, StoredItem,
 };
@@ -149,7 +148,11 @@ impl Engine {
     /// Time until which an operation of a server has to wait.
     pub(super) fn waits_until(&self, server: usize, op: &StoreOp, now: Mono) -> Option<Mono> {
         let leader = self.fault_until(EngineFault::LeaderChange, now);
-        let is_leaderless = users(op).iter().any(|user| user.value() % SHARDS == self.leaderless);
+        let is_leaderless = op
+            .users()
+            .unwrap_or_default()
+            .iter()
+            .any(|user| user.value() % SHARDS == self.leaderless);
         self.cut_off_until(server, now).max(leader.filter(|_| is_leaderless))
     }
 
@@ -300,32 +303,6 @@ pub(super) fn carry_out(store: &mut ServerStore, op: StoreOp) -> StoreOutcome {
     outcomes.pop().expect("each operation has an outcome")
 }
 
-/// Users whose mailboxes or accounts an operation concerns, as far as it names them.
-pub(super) fn users(op: &StoreOp) -> Vec<UserId> {
-    match op {
-        StoreOp::FindUser(UserRef::Id(user))
-        | StoreOp::RecordReconnect { user, .. }
-        | StoreOp::BeginSession { user, .. }
-        | StoreOp::RecordAnswers { owner: user, .. }
-        | StoreOp::Undeliverable { sender: user, .. }
-        | StoreOp::ForgetUndeliverable { sender: user, .. }
-        | StoreOp::Append { recipient: user, .. }
-        | StoreOp::Page { recipient: user, .. }
-        | StoreOp::DropReceipts { recipient: user, .. } => vec![*user],
-        StoreOp::FindSender { sender, recipient } => vec![*sender, *recipient],
-        StoreOp::Settle(settlement) => {
-            let sender = settlement.receipt.header().recipient;
-            [Some(settlement.recipient), sender].into_iter().flatten().collect()
-        }
-        StoreOp::CreateUser { .. }
-        | StoreOp::CheckInvitation { .. }
-        | StoreOp::FindUser(UserRef::Phone(_))
-        | StoreOp::LookUp { .. }
-        | StoreOp::RecordClock { .. }
-        | StoreOp::Expire { .. } => Vec::new(),
-    }
-}
-
 /// Mailboxes that an operation changes.
 pub(super) fn changed(op: &StoreOp) -> Vec<UserId> {
     match op {
@@ -333,7 +310,7 @@ pub(super) fn changed(op: &StoreOp) -> Vec<UserId> {
         | StoreOp::RecordAnswers { .. }
         | StoreOp::Append { .. }
         | StoreOp::DropReceipts { .. }
-        | StoreOp::Settle(_) => users(op),
+        | StoreOp::Settle(_) => op.users().unwrap_or_default(),
         StoreOp::CreateUser { .. }
         | StoreOp::CheckInvitation { .. }
         | StoreOp::FindUser(_)
@@ -352,8 +329,8 @@ pub(super) fn changed(op: &StoreOp) -> Vec<UserId> {
 pub(super) fn wave_len<'a>(ops: impl Iterator<Item = &'a StoreOp>) -> usize {
     let mut seen: Vec<UserId> = Vec::new();
     let independent = ops.take_while(|op| {
-        let users = users(op);
-        if users.is_empty() || users.iter().any(|user| seen.contains(user)) {
+        let Some(users) = op.users() else { return false };
+        if users.iter().any(|user| seen.contains(user)) {
             return false;
         }
         seen.extend(users);

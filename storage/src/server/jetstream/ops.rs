@@ -34,45 +34,19 @@ pub(super) async fn run_all(
     outcomes
 }
 
-/// How many of these requests, one or more, can run at once.
+/// How many of these requests, one or more, can run at once. One that does not name its users runs
+/// alone.
 fn wave_len(requests: &[StoreOp]) -> usize {
     let mut users: Vec<UserId> = Vec::new();
     let independent = requests.iter().take(MAX_IN_FLIGHT).take_while(|request| {
-        let Some(touched) = touched(request) else { return false };
-        if touched.iter().any(|user| users.contains(user)) {
+        let Some(named) = request.users() else { return false };
+        if named.iter().any(|user| users.contains(user)) {
             return false;
         }
-        users.extend(touched);
+        users.extend(named);
         true
     });
     independent.count().max(1)
-}
-
-/// Users whose records or mailboxes a request reads or changes; `None` if the request does not name
-/// them all, and runs alone.
-pub(super) fn touched(request: &StoreOp) -> Option<Vec<UserId>> {
-    match request {
-        StoreOp::FindUser(UserRef::Id(user))
-        | StoreOp::RecordReconnect { user, .. }
-        | StoreOp::BeginSession { user, .. }
-        | StoreOp::RecordAnswers { owner: user, .. }
-        | StoreOp::Undeliverable { sender: user, .. }
-        | StoreOp::ForgetUndeliverable { sender: user, .. }
-        | StoreOp::Append { recipient: user, .. }
-        | StoreOp::Page { recipient: user, .. }
-        | StoreOp::DropReceipts { recipient: user, .. } => Some(vec![*user]),
-        StoreOp::FindSender { sender, recipient } => Some(vec![*sender, *recipient]),
-        StoreOp::Settle(settlement) => {
-            let sender = settlement.receipt.header().recipient;
-            Some([Some(settlement.recipient), sender].into_iter().flatten().collect())
-        }
-        StoreOp::CreateUser { .. }
-        | StoreOp::CheckInvitation { .. }
-        | StoreOp::FindUser(UserRef::Phone(_))
-        | StoreOp::LookUp { .. }
-        | StoreOp::RecordClock { .. }
-        | StoreOp::Expire { .. } => None,
-    }
 }
 
 pub(super) async fn run(

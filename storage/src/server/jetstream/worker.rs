@@ -60,7 +60,7 @@ impl Worker {
 async fn work(desk: Desk, failure: LastFailure, mut all: UnboundedReceiver<Begun>) {
     let (desk, lanes) = (Rc::new(desk), Rc::new(RefCell::new(Lanes::default())));
     while let Some(Begun { ticket, request, report }) = all.recv().await {
-        let users = ops::touched(&request).unwrap_or_default();
+        let users = request.users().unwrap_or_default();
         let (before, done) = lanes.borrow_mut().enter(ticket, &users);
         let (desk, lanes, failure) = (Rc::clone(&desk), Rc::clone(&lanes), failure.clone());
         spawn_local(async move {
