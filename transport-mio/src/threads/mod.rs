@@ -10,6 +10,7 @@ mod spawn;
 mod storage_thread;
 mod store_handle;
 mod store_request;
+mod under_way;
 
 pub use commit_times::CommitTimes;
 pub(crate) use crypto_pool::CryptoPool;
