@@ -16,7 +16,7 @@ use std::path::{Path, PathBuf};
 
 use sealpost_programs::{Failure, now, random_rng};
 use sealpost_storage::server::jetstream::{MovingDeployment, MovingState};
-use sealpost_storage::server::moving::{MigrationError, Target as _, migrate, rehearse};
+use sealpost_storage::server::moving::{MigrationError, Source, Target as _, migrate, rehearse};
 use sealpost_storage::{DatabaseId, Inspector, Quota, Remembered, SqliteStorage};
 
 use crate::args::MigrateArgs;
@@ -77,8 +77,7 @@ fn to_engine(
     }
     let mut source = data.open_existing()?;
     if rehearsal == Rehearsal::Yes {
-        let migrated = rehearse(&mut source, |progress| teller.progress(progress))?;
-        return Ok(Outcome::Rehearsed(migrated));
+        return count(&mut source, teller);
     }
     let mut target = engine.open_to_move(Some(source.profile()), UNUSED)?;
     refuse_other_key(data, &target)?;
@@ -140,8 +139,7 @@ fn to_database(
     }
     let mut source = engine.open_existing_to_move(DatabaseId::random(&mut *random_rng()?))?;
     if rehearsal == Rehearsal::Yes {
-        let migrated = rehearse(&mut source, |progress| teller.progress(progress))?;
-        return Ok(Outcome::Rehearsed(migrated));
+        return count(&mut source, teller);
     }
     let database = data.file(DATABASE);
     let mut migrated = None;
@@ -172,6 +170,11 @@ fn to_database(
     sync(data.path())?;
     source.note_left()?;
     Ok(Outcome::InDatabase { migrated, deployment, database })
+}
+
+/// Reads everything that would be moved.
+fn count(source: &mut impl Source, teller: &Teller) -> Result<Outcome, Failure> {
+    Ok(Outcome::Rehearsed(rehearse(source, |progress| teller.progress(progress))?))
 }
 
 /// Whether the database in the folder is the complete one of this migration. Another one is refused.
